@@ -1,0 +1,144 @@
+"""The neutral config: one frozen `Recipe`, named with TRL's and PEFT's own field names.
+
+    Recipe.from_dict({"learning_rte": 1e-4})  ->  RecipeError: … did you mean 'learning_rate'? [WB401]
+
+Deliberately without behaviour: training, memory and exports read it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, cast
+
+from workbench.errors import RecipeError
+from workbench.types import Packing, TrainOn
+
+Adapter = Literal["lora", "none"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """Which rows, read how.
+
+    Attributes:
+        path: File, folder or hub id; None for rows that only exist in memory.
+        type: Dataset type name; None detects.
+        columns: Our column name -> column of the data.
+    """
+
+    path: str | None = None
+    type: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything a training run depends on.
+
+    Attributes:
+        model: Path or hub id; `tiny-llama` is the embedded model.
+        adapter: `lora`, or `none` for full fine-tuning.
+        template: Registry name, path of a .jinja file or tokenizer; None where rows need no template.
+        tokenizer: Path or hub id; None takes the model's.
+        max_length: Tokens a row may have; longer rows are cut at the end. None cuts nothing.
+        epochs: Passes over the data; ignored where max_steps is given.
+        precision: `auto` is bfloat16 on a GPU that has it, else float32.
+    """
+
+    model: str = "tiny-llama"
+    revision: str | None = None
+    trust_remote_code: bool = False
+    method: Literal["sft"] = "sft"
+    adapter: Adapter = "lora"
+    r: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.0
+    target_modules: str | tuple[str, ...] = "all-linear"
+    data: DataSpec = DataSpec()
+    template: str | None = None
+    tokenizer: str | None = None
+    train_on: TrainOn = "assistant"
+    max_length: int | None = None
+    packing: Packing = "none"
+    learning_rate: float = 2e-4
+    lr_scheduler_type: str = "cosine"
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    optim: str = "adamw_torch"
+    epochs: float = 1.0
+    max_steps: int | None = None
+    per_device_train_batch_size: int = 8
+    gradient_accumulation_steps: int = 1
+    gradient_checkpointing: bool = False
+    precision: Precision = "auto"
+    seed: int = 0
+    logging_steps: int = 1
+    save_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("r", "lora_alpha", "per_device_train_batch_size", "gradient_accumulation_steps", "logging_steps"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("max_length", "max_steps", "save_steps"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, name, value, "at least 1, or None")
+        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        _require(0 <= self.lora_dropout < 1, "lora_dropout", self.lora_dropout, "from 0 to below 1")
+        _require(self.epochs > 0, "epochs", self.epochs, "above 0")
+        for name, allowed in CHOICES.items():
+            _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Make a recipe from plain values.
+
+        Raises:
+            RecipeError: For an unknown key (WB401), naming the nearest one, or a bad value (WB402).
+        """
+        data = values.get("data")
+        known = _checked(values, cls, "recipe")
+        if isinstance(data, Mapping):
+            known["data"] = DataSpec(**_checked(cast("Mapping[str, Any]", data), DataSpec, "recipe.data"))
+        if isinstance(known.get("target_modules"), list):
+            known["target_modules"] = tuple(known["target_modules"])
+        return cls(**known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, JSON-ready; `Recipe.from_dict` reads them back."""
+        values = asdict(self)
+        values["data"]["columns"] = dict(self.data.columns)
+        if isinstance(self.target_modules, tuple):
+            values["target_modules"] = list(self.target_modules)
+        return values
+
+    def with_(self, **changes: Any) -> Recipe:
+        """A copy with some fields changed, checked like new ones."""
+        return replace(self, **_checked(changes, type(self), "recipe"))
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "method": ("sft",),
+    "adapter": ("lora", "none"),
+    "packing": ("none", "bfd"),
+    "precision": ("auto", "float32", "bfloat16"),
+    "train_on": ("assistant", "last_assistant", "completion", "all"),
+}
+
+
+def _checked(values: Mapping[str, Any], kind: type[Recipe] | type[DataSpec], where: str) -> dict[str, Any]:
+    """Refuse keys that the dataclass does not have, naming the nearest."""
+    names = [f.name for f in fields(kind)]
+    for key in values:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+            raise RecipeError(f"{where} has no field {key!r}.", remedy=hint, code="WB401")
+    return dict(values)
+
+
+def _require(fits: bool, name: str, value: object, want: str) -> None:
+    if not fits:
+        raise RecipeError(f"{name}={value!r} is out of range.", remedy=f"It must be {want}.", code="WB402")

@@ -1,0 +1,1 @@
+"""Numbers: token ids, labels with their reasons, packed and padded batches."""
