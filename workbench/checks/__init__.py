@@ -1,0 +1,1 @@
+"""Opinions: values in, findings out. One check, one function, one code."""

@@ -26,6 +26,7 @@ import jinja2
 import jinja2.ext
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.filters import make_attrgetter
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
@@ -119,14 +120,15 @@ class TrackingCodeGenerator(CodeGenerator):
         visit(node, frame)
         self.plain_depth -= 1
 
-    def _literal(self, text: str, line: int) -> str:
-        return f"environment.wb_literal({text!r}, {line})"
+    def _literal(self, text: str, line: int, spans_lines: bool = False) -> str:
+        return f"environment.wb_literal({text!r}, {line}, {spans_lines})"
 
     def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> Any:
-        return (super()._output_child_to_const(node, frame, finalize), node.lineno)
+        text = super()._output_child_to_const(node, frame, finalize)
+        return (text, node.lineno, isinstance(node, nodes.TemplateData))
 
     def _output_const_repr(self, group: Iterable[Any]) -> str:
-        parts = [self._literal(text, line) for text, line in group if text]
+        parts = [self._literal(*item) for item in group if item[0]]
         return parts[0] if len(parts) == 1 else f"environment.wb_concat(({''.join(part + ', ' for part in parts)}))"
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
@@ -170,6 +172,38 @@ def _call(name: str, args: list[nodes.Expr], line: int) -> nodes.Node:
     return nodes.ExprStmt(nodes.Call(function, args, [], None, None, lineno=line), lineno=line)
 
 
+class PlainNamespace(Namespace):
+    """Jinja's namespace without names that begin with an underscore, which transformers refuses too."""
+
+    def __init__(*args: Any, **kwargs: Any) -> None:  # so that namespace(self=…) works, as in Jinja
+        attributes = dict(*args[1:], **kwargs)
+        for name in attributes:
+            _refuse_private(name)
+        Namespace.__init__(args[0], attributes)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _refuse_private(name)
+        super().__setitem__(name, value)
+
+
+def _refuse_private(name: object) -> None:
+    if isinstance(name, str) and name.startswith("_"):
+        raise jinja2.exceptions.SecurityError(
+            f"a namespace cannot hold {name!r}: names must not begin with an underscore"
+        )
+
+
+class _Dict:
+    """`dict` in a template: it makes mappings, and its type cannot be reached through it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        return dict(*args, **kwargs)
+
+    def fromkeys(self, keys: Iterable[Any], value: Any = None) -> dict[Any, Any]:
+        """As `dict.fromkeys`."""
+        return dict.fromkeys(keys, value)
+
+
 class PlainEnvironment(ImmutableSandboxedEnvironment):
     """The environment chat templates expect."""
 
@@ -178,7 +212,8 @@ class PlainEnvironment(ImmutableSandboxedEnvironment):
             trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, jinja2.ext.loopcontrols], cache_size=0
         )
         self.filters["tojson"] = _tojson
-        self.globals |= {"raise_exception": _raise, "strftime_now": _strftime_now, "namespace": Namespace, "dict": dict}
+        self.globals |= {"raise_exception": _raise, "strftime_now": _strftime_now}
+        self.globals |= {"namespace": PlainNamespace, "dict": _Dict()}
 
 
 class TrackingEnvironment(PlainEnvironment):
@@ -189,7 +224,7 @@ class TrackingEnvironment(PlainEnvironment):
     def __init__(self) -> None:
         super().__init__()
         self.lock = threading.Lock()
-        self.filters.update(tojson=self._tojson, join=_join, indent=_indent)
+        self.filters.update(tojson=self._tojson, join=self._join, indent=_indent)
         self.concat = self.wb_concat  # type: ignore[assignment]  # Jinja's own hook for joining buffers
         self._turn: int | None = None
         self._outer: list[int | None] = []
@@ -228,13 +263,14 @@ class TrackingEnvironment(PlainEnvironment):
         """Join pieces of output."""
         return join("", items)
 
-    def wb_literal(self, text: str, line: int) -> Tracked:
-        """Template text, one run a line."""
+    def wb_literal(self, text: str, line: int, spans_lines: bool = False) -> Tracked:
+        """Template text; what stands outside braces gets one run a line, a string in an expression has one line."""
         key = (text, line, self._turn)
         made = self._literals.get(key)
         if made is None:
             origin = Origin(None, self._turn, "template")
-            pieces = text.splitlines(keepends=True)
+            pieces = text.split("\n") if spans_lines else [text]
+            pieces = [*(piece + "\n" for piece in pieces[:-1]), *(pieces[-1:] if pieces[-1] else [])]
             made = Tracked(text, tuple(Run(len(piece), origin, 0, line + i) for i, piece in enumerate(pieces)))
             self._literals[key] = made
         return made
@@ -252,6 +288,9 @@ class TrackingEnvironment(PlainEnvironment):
         if origin.field is None and origin.message is None and self._turn is not None:
             origin = _in_turn(origin, self._turn)
         return run if run.line and origin is run.origin else Run(run.length, origin, run.start, run.line or line)
+
+    def _join(self, value: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
+        return join(d, value if attribute is None else map(make_attrgetter(self, attribute), value))
 
     def _tojson(
         self,
@@ -277,15 +316,6 @@ def _raise(message: object) -> str:
 
 def _strftime_now(pattern: str) -> str:
     return datetime.now().strftime(pattern)
-
-
-def _join(value: Iterable[Any], d: str = "", attribute: str | None = None) -> str:
-    items = value if attribute is None else [_attribute(item, attribute) for item in value]
-    return join(d, items)
-
-
-def _attribute(item: Any, name: str) -> Any:
-    return cast("Mapping[str, Any]", item)[name] if isinstance(item, Mapping) else getattr(item, name)
 
 
 def _indent(s: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:

@@ -14,9 +14,10 @@ is an origin that is true. Turns come from origins alone, never from searching t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
-from itertools import accumulate
-from typing import Any, cast
+from itertools import accumulate, groupby
+from typing import Any, NamedTuple, cast
 
 import jinja2
 
@@ -28,12 +29,37 @@ from workbench.types import Conversation, Origin, Rendered, TemplateInfo, Turn
 REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
 """Names under which messages carry reasoning; aliased as transformers does (5.23, _alias_reasoning_fields)."""
 
-_PROBES: tuple[tuple[dict[str, Any], ...], ...] = (
-    ({"role": "user", "content": "u"},),
-    ({"role": "system", "content": "s"}, {"role": "user", "content": "u"}),
-    ({"role": "user", "content": [{"type": "text", "text": "u"}]},),
+_FAILURES = (
+    Raised,
+    jinja2.TemplateError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
 )
-"""Conversations to learn the generation prompt from; the first that a template accepts is used."""
+"""What running a template on a row it was not made for can raise."""
+
+
+def _answered_call(arguments: object) -> tuple[dict[str, Any], ...]:
+    call = {"id": "call00000", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return (
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "name": "f", "tool_call_id": "call00000", "content": "r"},
+    )
+
+
+_PROBES: Mapping[str, tuple[tuple[dict[str, Any], ...], ...]] = {
+    "user": (
+        ({"role": "user", "content": "u"},),
+        ({"role": "system", "content": "s"}, {"role": "user", "content": "u"}),
+        ({"role": "user", "content": [{"type": "text", "text": "u"}]},),
+    ),
+    "tool": (_answered_call({"a": "b"}), _answered_call('{"a": "b"}')),
+}
+"""Conversations to learn the generation prompt from, by the role it follows; the first that is accepted is used."""
 
 
 def render(
@@ -69,18 +95,21 @@ def render(
             code="WB103",
             row=conversation.row,
         )
-    prompt = generation_prompt(template, variables)
-    turns = _turns(text, conversation, prompt)
+    turns = _turns(text, conversation, _prompts(conversation, template, variables))
     return Rendered(conversation.row, text, turns, _generation(text.runs), "endgeneration" in template.source)
 
 
 @lru_cache(maxsize=256)
 def _prompt(
-    template_source: str, name: str, tokens: tuple[tuple[str, str], ...], variables: tuple[tuple[str, Any], ...]
+    template_source: str,
+    name: str,
+    tokens: tuple[tuple[str, str], ...],
+    variables: tuple[tuple[str, Any], ...],
+    after: str = "user",
 ) -> _PromptText:
     info = TemplateInfo(name, template_source, "", "", dict(tokens))
     program = compiled(template_source, name)
-    for probe in _PROBES:
+    for probe in _PROBES[after]:
         messages = tuple(track_tree(message, f"messages[{i}]", i, "content") for i, message in enumerate(probe))
         talk = Conversation(-1, messages)
         try:
@@ -92,7 +121,7 @@ def _prompt(
             continue
         asked = _run_tracked(program, messages, _variables(talk, info, True, dict(variables)))
         return _PromptText(asked, _prompt_start(asked, without))
-    return _PromptText(Tracked(), 0)
+    return _PromptText(Tracked(), 0) if after == "user" else _prompt(template_source, name, tokens, variables)
 
 
 def _prompt_start(asked: Tracked, without: str) -> int:
@@ -127,11 +156,22 @@ class _PromptText(str):
 
 
 def generation_prompt(template: TemplateInfo, variables: Mapping[str, Any] | None = None) -> str:
-    """Text the template adds to ask for the assistant's turn; empty where it adds none."""
+    """Text the template adds behind a user message to ask for the assistant's turn; empty where it adds none."""
+    return _prompts(None, template, variables)["user"]
+
+
+def _prompts(
+    talk: Conversation | None, template: TemplateInfo, variables: Mapping[str, Any] | None
+) -> Mapping[str, _PromptText]:
+    """The generation prompts by the role they follow; the one behind a tool's answer only where the row has one."""
     hashable = tuple(
         (key, value) for key, value in sorted((variables or {}).items()) if isinstance(value, str | int | bool)
     )
-    return _prompt(template.source, template.name, tuple(sorted(template.special_tokens.items())), hashable)
+    known = (template.source, template.name, tuple(sorted(template.special_tokens.items())), hashable)
+    prompts = {"user": _prompt(*known)}
+    if talk and any(message.get("role") == "tool" for message in talk.messages):
+        prompts["tool"] = _prompt(*known, "tool")
+    return prompts
 
 
 def _variables(
@@ -139,6 +179,7 @@ def _variables(
 ) -> dict[str, Any]:
     tools = [dict(tool) for tool in talk.tools] if talk.tools else None
     known: dict[str, Any] = {"tools": tools, "documents": None, "add_generation_prompt": add_generation_prompt}
+    known["strftime_now"] = datetime.now().strftime  # one moment for both renderings
     return known | dict(template.special_tokens) | dict(variables or {})
 
 
@@ -150,7 +191,7 @@ def _aliased(message: Mapping[str, Any]) -> dict[str, Any]:
 def _run_plain(program: Compiled, messages: Sequence[Any], values: Mapping[str, Any], name: str, row: int) -> str:
     try:
         return program.plain.render(messages=[_untracked(message) for message in messages], **_untracked(values))
-    except (Raised, jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+    except _FAILURES as error:
         why = str(error) if isinstance(error, Raised) else f"{type(error).__name__}: {error}"
         raise TemplateError(
             f"Template {name!r} refuses row {row}: {why}",
@@ -198,35 +239,78 @@ def is_data(origin: Origin | None) -> bool:
     return origin is not None and origin.field is not None and origin.key != "role"
 
 
-def _turns(text: Tracked, talk: Conversation, prompt: str) -> tuple[Turn, ...]:
-    turns: list[Turn] = []
-    group: list[Run] = []
-    start = at = 0
-    for run in (*text.runs, Run(0, None, 0, 0)):
-        message = run.origin.message if run.origin else None
-        if group and (not run.length or group[0].origin is None or group[0].origin.message != message):
-            turns.extend(_turn(text, talk, prompt, group, start))
-            group, start = [], at
-        if run.length:
-            group.append(run)
-        at += run.length
-    return tuple(turns)
+class _Stretch(NamedTuple):
+    """Neighbouring runs of one message."""
+
+    message: int | None
+    start: int
+    runs: tuple[Run, ...]
+
+    @property
+    def end(self) -> int:
+        return self.start + sum(run.length for run in self.runs)
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether template text stands in it."""
+        return any(run.origin and run.origin.key == "template" for run in self.runs)
 
 
-def _turn(text: Tracked, talk: Conversation, prompt: str, group: list[Run], start: int) -> list[Turn]:
-    message = group[0].origin.message if group[0].origin else None
-    if message is None or message >= len(talk.messages):
-        return []
-    end = start + sum(run.length for run in group)
+def _stretches(text: Tracked) -> list[_Stretch]:
+    made: list[_Stretch] = []
+    at = 0
+    for message, runs in groupby(text.runs, lambda run: run.origin.message if run.origin else None):
+        made.append(_Stretch(message, at, tuple(runs)))
+        at = made[-1].end
+    return made
+
+
+def _turns(text: Tracked, talk: Conversation, prompts: Mapping[str, _PromptText]) -> tuple[Turn, ...]:
+    return tuple(
+        _turn(text, talk, prompts, stretch)
+        for stretch in _without_quotes(_stretches(text))
+        if stretch.message is not None and stretch.message < len(talk.messages)
+    )
+
+
+def _without_quotes(stretches: list[_Stretch]) -> list[_Stretch]:
+    """Text of a message that another message's turn quotes (a call's name before its result) joins that turn.
+
+    It is a quotation when the turn goes on behind it and the message has a turn of its own, with template text.
+    Text of no message that stands in the middle of a turn joins it too.
+    """
+    own = {stretch.message for stretch in stretches if stretch.is_framed}
+    made: list[_Stretch] = []
+    for stretch, after in zip(stretches, [*stretches[1:], None], strict=True):
+        before = made[-1] if made else None
+        quoted = stretch.message is None or (stretch.message in own and not stretch.is_framed)
+        inside = before and after and before.message is not None and before.message == after.message
+        if before and (before.message == stretch.message or (quoted and inside)):
+            made[-1] = _Stretch(before.message, before.start, before.runs + stretch.runs)
+        else:
+            made.append(stretch)
+    return made
+
+
+def _turn(text: Tracked, talk: Conversation, prompts: Mapping[str, _PromptText], stretch: _Stretch) -> Turn:
+    message, start, end = stretch.message or 0, stretch.start, stretch.end
     data_start, data_end, at = end, start, start
-    for run in group:
+    for run in stretch.runs:
         if is_data(run.origin):
             data_start, data_end = min(data_start, at), at + run.length
         at += run.length
     role = str.__str__(str(talk.messages[message].get("role", "")))
-    body = start + _header_length(str.__str__(text)[start:data_start], prompt) if role == "assistant" else data_start
+    body = data_start
+    if role == "assistant":
+        after = str(talk.messages[message - 1].get("role")) if message else "user"
+        lead = str.__str__(text)[start:data_start]
+        body = start + max(_header_length(lead, prompts[role]) for role in {"user", after} & set(prompts))
     flag = talk.train[message] if talk.train else None
-    return [Turn(message, role, start, body, max(data_end, body), end, flag)]
+    return Turn(message, role, start, body, max(data_end, body), end, flag)
+
+
+_TAG_ENDS = (">", "]", ":", "\n", " ")
+"""Where a header may end that a prompt and a turn share only in part: `<|assistant|><` is shared up to `>`."""
 
 
 def _header_length(lead: str, prompt: str) -> int:
@@ -245,7 +329,10 @@ def _header_length(lead: str, prompt: str) -> int:
     if at >= 0:
         end = at + len(core)
         return end + _shared(lead[end:], prompt[len(prompt.rstrip()) :])
-    return _shared(lead, prompt)
+    shared = _shared(lead, prompt)
+    if shared in (len(lead), len(prompt)):
+        return shared
+    return max(lead.rfind(mark, 0, shared) for mark in _TAG_ENDS) + 1
 
 
 def _shared(one: str, other: str) -> int:

@@ -1,17 +1,20 @@
 """Text -> token ids with character offsets, through the tokenizer that training and inference use.
 
-Offsets are made gapless: some tokenizers report a leading space as belonging to no token (`trim_offsets`), which would
-leave characters that no token stands for. Such a gap belongs to the token behind it.
+Offsets are those of tokens/offsets.py: gapless, and laid anew where a tokenizer reports them wrongly.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import cache, lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from workbench import tiny_llama
 from workbench.errors import TokenizerError
+from workbench.tokens.offsets import BytesOf, Spans, gapless, laid, trusted
 from workbench.types import Encoding
 
 Tokenizer = Any
@@ -88,18 +91,79 @@ def encode(texts: Sequence[str], tokenizer: Tokenizer, *, add_special_tokens: bo
         return_attention_mask=False,
         verbose=False,
     )
+    spell = speller(tokenizer)
+    rely = trusted(tokenizer, spell)
+    pairs = zip(plain, out["input_ids"], out["offset_mapping"], strict=True)
     return [
-        Encoding(tuple(ids), _gapless(offsets))
-        for ids, offsets in zip(out["input_ids"], out["offset_mapping"], strict=True)
+        Encoding(tuple(ids), gapless(spans) if rely else _relaid(text, ids, spans, spell)) for text, ids, spans in pairs
     ]
 
 
-def _gapless(offsets: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    made: list[tuple[int, int]] = []
-    reached = 0
-    for start, end in offsets:
-        if end > start > reached:
-            start = reached
-        made.append((start, end))
-        reached = max(reached, end)
-    return tuple(made)
+def _relaid(text: str, ids: Sequence[int], reported: Sequence[tuple[int, int]], spell: BytesOf) -> Spans:
+    """Spans from the tokens' spelling; special tokens keep theirs, which is always right, and part the text."""
+    spans: list[tuple[int, int]] = []
+    at = 0
+    for is_special, group in groupby(range(len(ids)), lambda i: spell(ids[i]) is None):
+        indices = list(group)
+        if is_special:
+            spans.extend(reported[i] for i in indices)
+            at = max([at, *(reported[i][1] for i in indices)])
+            continue
+        after = indices[-1] + 1
+        end = reported[after][0] if after < len(ids) and reported[after][0] >= at else len(text)
+        found = laid(text[at:end], [ids[i] for i in indices], spell)
+        if found is None:
+            raise TokenizerError(
+                f"The tokenizer's tokens cannot be laid along the text {text[at : at + 40]!r}.",
+                remedy="Its offsets do not fit its vocabulary, so no mask is made. Use another tokenizer.json.",
+                code="WB132",
+            )
+        spans.extend((start + at, stop + at) for start, stop in found)
+        at = end
+    return tuple(spans)
+
+
+def speller(tokenizer: Tokenizer) -> BytesOf:
+    """Bytes of a token of the plain vocabulary; None for special tokens and for other spellings. Cached."""
+    return _speller(tokenizer)
+
+
+@lru_cache(maxsize=16)
+def _speller(tokenizer: Tokenizer) -> BytesOf:
+    added = frozenset(tokenizer.added_tokens_decoder) | special_ids(tokenizer)
+
+    @cache
+    def spell(token: int) -> bytes | None:
+        return None if token in added else token_bytes(tokenizer, token)
+
+    return spell
+
+
+def token_bytes(tokenizer: Tokenizer, token: int) -> bytes | None:
+    """Bytes a token stands for, where its vocabulary spells bytes.
+
+    Args:
+        tokenizer: A byte-level tokenizer (GPT-2's alphabet) or one with byte fallback (`<0xE2>`).
+        token: Token id.
+
+    Returns:
+        The bytes, or None where the vocabulary does not spell them.
+    """
+    spelling = tokenizer.convert_ids_to_tokens(token)
+    if not isinstance(spelling, str):
+        return None
+    if BYTE_FALLBACK.fullmatch(spelling):
+        return bytes([int(spelling[3:5], 16)])
+    alphabet = _byte_alphabet()
+    return bytes(alphabet[char] for char in spelling) if all(char in alphabet for char in spelling) else None
+
+
+BYTE_FALLBACK = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+@lru_cache(maxsize=1)
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's printable stand-in of each byte, back to the byte."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    return {char: byte for byte, char in bytes_to_unicode().items()}

@@ -12,8 +12,11 @@ Which part of an assistant turn is trained:
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from operator import ge
 from typing import NamedTuple
 
 from workbench.errors import MaskError
@@ -58,50 +61,73 @@ def mask(rendered: Rendered, encoding: Encoding, policy: MaskPolicy) -> Masked:
     """Decide every token of a row.
 
     Raises:
-        MaskError: WB110 when `train_on="completion"` meets a conversation without a completion.
+        MaskError: WB110 when `train_on="completion"` meets a conversation without a completion; WB111 when the
+            template writes another message's text into a trained turn and does not mark what is generated.
     """
     if policy.train_on == "all":
         return _all(encoding)
-    spans = _spans(rendered, encoding, policy)
-    labels: list[int] = []
-    reasons: list[Reason] = []
-    straddling: list[int] = []
-    first = 0
-    for index, (token, (start, end)) in enumerate(zip(encoding.input_ids, encoding.offsets, strict=True)):
-        if end <= start:
-            labels.append(IGNORE)
-            reasons.append(Reason.SPECIAL_ADDED)
-            continue
-        while first < len(spans) and spans[first].end <= start:
-            first += 1
-        over = _overlapping(spans, first, end)
-        chosen = next((span for span in over if span.trained), over[0])
-        labels.append(token if chosen.trained else IGNORE)
-        reasons.append(chosen.reason)
-        if chosen.trained and not all(span.trained for span in over):
-            straddling.append(index)
-    return Masked(tuple(labels), tuple(reasons), tuple(straddling))
+    edges = _edges(encoding)
+    spans = _spans(rendered, edges, policy)
+    labels = [IGNORE] * len(encoding.input_ids)
+    reasons = [Reason.BETWEEN_TURNS] * len(encoding.input_ids)
+    for span in sorted(reversed(spans), key=lambda span: span.trained):
+        first, last = edges.over(span.start, span.end)
+        reasons[first:last] = [span.reason] * (last - first)
+        if span.trained:
+            labels[first:last] = encoding.input_ids[first:last]
+    for index in edges.empty:
+        labels[index], reasons[index] = IGNORE, Reason.SPECIAL_ADDED
+    return Masked(tuple(labels), tuple(reasons), _straddling(spans, edges))
 
 
 def _all(encoding: Encoding) -> Masked:
     return Masked(encoding.input_ids, (Reason.ALL,) * len(encoding.input_ids), ())
 
 
-def _overlapping(spans: Sequence[Span], first: int, end: int) -> list[Span]:
-    found: list[Span] = []
-    for span in spans[first:]:
-        if span.start >= end:
-            break
-        found.append(span)
-    return found or [Span(0, end, False, Reason.BETWEEN_TURNS)]
+class _Edges(NamedTuple):
+    """Where tokens start and end, both ascending, so that characters are found by bisection."""
+
+    input_ids: Sequence[int]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    empty: Sequence[int]
+
+    def over(self, start: int, end: int) -> tuple[int, int]:
+        """First and one past the last token that stand for any of the characters."""
+        first = bisect_right(self.ends, start)
+        return first, max(first, bisect_left(self.starts, end))
 
 
-def _spans(rendered: Rendered, encoding: Encoding, policy: MaskPolicy) -> list[Span]:
+def _edges(encoding: Encoding) -> _Edges:
+    if not encoding.offsets:
+        return _Edges((), (), (), ())
+    starts, ends = zip(*encoding.offsets, strict=True)
+    if not any(map(ge, starts, ends)):
+        return _Edges(encoding.input_ids, starts, ends, ())
+    reached = list(accumulate(ends, max))  # a token of no characters, such as an added EOS, is reported at 0
+    empty = [i for i, (start, end) in enumerate(encoding.offsets) if start >= end]
+    placed = list(starts)
+    for i in empty:
+        placed[i] = reached[i]
+    return _Edges(encoding.input_ids, placed, reached, empty)
+
+
+def _straddling(spans: Sequence[Span], edges: _Edges) -> tuple[int, ...]:
+    """Tokens that reach over a border between trained and masked text."""
+    found: set[int] = set()
+    for before, after in pairwise(spans):
+        if before.trained != after.trained:
+            first, last = edges.over(after.start, after.start + 1)
+            found.update(index for index in range(first, last) if edges.starts[index] < after.start)
+    return tuple(sorted(found))
+
+
+def _spans(rendered: Rendered, edges: _Edges, policy: MaskPolicy) -> list[Span]:
     """Spans that cover the whole text in order."""
     spans: list[Span] = []
     last = max((turn.message for turn in rendered.turns if turn.role == "assistant"), default=-1)
     for turn in rendered.turns:
-        spans.extend(_turn_spans(turn, rendered, encoding, policy, last))
+        spans.extend(_turn_spans(turn, rendered, edges, policy, last))
     covered: list[Span] = []
     at = 0
     for span in spans:
@@ -140,15 +166,16 @@ def _cut(span: Span, trained: Sequence[tuple[int, int]], reason: Reason) -> list
     return [piece for piece in out if piece.end > piece.start]
 
 
-def _turn_spans(turn: Turn, rendered: Rendered, encoding: Encoding, policy: MaskPolicy, last: int) -> list[Span]:
+def _turn_spans(turn: Turn, rendered: Rendered, edges: _Edges, policy: MaskPolicy, last: int) -> list[Span]:
     trained, reason = _verdict(turn, policy, last)
     if turn.role in PLAIN_ROLES or turn.role == "segment":
         return [Span(turn.start, turn.end, trained, reason)]
     if not trained:
         return [Span(turn.start, turn.end, False, reason)]
-    stop = _stop(turn, encoding, policy)
+    stop = _stop(turn, edges, policy)
     if rendered.has_generation and turn.role == "assistant":
         return _generation_spans(turn, rendered, stop, reason)
+    _refuse_interrupted(turn, rendered)
     end = stop[1] if stop else turn.data_end
     header = Reason.HEADER if turn.role == "assistant" else Reason.OTHER_ROLE
     return [
@@ -185,12 +212,25 @@ def _verdict(turn: Turn, policy: MaskPolicy, last: int) -> tuple[bool, Reason]:
     return True, Reason.ASSISTANT
 
 
-def _stop(turn: Turn, encoding: Encoding, policy: MaskPolicy) -> tuple[int, int] | None:
+def _refuse_interrupted(turn: Turn, rendered: Rendered) -> None:
+    """Where text of other messages stands inside an answer, template text around it may be theirs as well."""
+    if turn.role == "assistant" and sum(other.message == turn.message for other in rendered.turns) > 1:
+        raise MaskError(
+            f"The template writes text of another message into the middle of message {turn.message} "
+            f"of row {rendered.row}: which of the text around it the model writes cannot be told.",
+            remedy="Take a template that marks it with {% generation %}, such as one whose name ends in _training.",
+            code="WB111",
+            row=rendered.row,
+        )
+
+
+def _stop(turn: Turn, edges: _Edges, policy: MaskPolicy) -> tuple[int, int] | None:
     """Characters of the token that ends the turn, or None where the template writes none."""
+    first, last = bisect_left(edges.starts, turn.data_end), bisect_left(edges.starts, turn.end)
     tail = [
-        (token, span)
-        for token, span in zip(encoding.input_ids, encoding.offsets, strict=True)
-        if turn.data_end <= span[0] < span[1] <= turn.end and token in policy.special_ids
+        (edges.input_ids[i], (edges.starts[i], edges.ends[i]))
+        for i in range(first, last)
+        if edges.starts[i] < edges.ends[i] <= turn.end and edges.input_ids[i] in policy.special_ids
     ]
     ends = [span for token, span in tail if token == policy.eos_id]
     return ends[0] if ends else tail[-1][1] if tail else None

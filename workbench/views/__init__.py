@@ -1,0 +1,4 @@
+"""Values -> what is shown: display payloads (docs/wire.md section 4), static HTML, plain text."""
+
+TOKENS_MIME = "application/vnd.finetune-workbench.tokens+json"
+RUN_MIME = "application/vnd.finetune-workbench.run+json"

@@ -1,0 +1,81 @@
+"""The kernel's side of the page's questions: other rows, a text to find, the next problem (docs/wire.md section 4).
+
+Objects are shared by a handle that lives as long as they do; nothing is registered before the first is shown.
+"""
+
+from __future__ import annotations
+
+import secrets
+import weakref
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+TARGET = "finetune-workbench"
+
+
+class Askable(Protocol):
+    """What the page can ask of a shown object."""
+
+    def row_at(self, position: int) -> dict[str, Any]:
+        """View of the row at a position."""
+        ...
+
+    def position_with(self, text: str, after: int) -> int | None:
+        """Position of the next row that contains the text."""
+        ...
+
+    def position_of_problem(self, after: int) -> int | None:
+        """Position of the next row with a finding."""
+        ...
+
+
+_SHARED: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+_HANDLES: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_REGISTERED: set[int] = set()
+
+
+def share(shown: Askable) -> str | None:
+    """A handle for the object, or None where there is no kernel to ask."""
+    manager = _comm_manager()
+    if manager is None:
+        return None
+    if id(manager) not in _REGISTERED:
+        manager.register_target(TARGET, _opened)
+        _REGISTERED.add(id(manager))
+    handle = _HANDLES.get(shown)
+    if handle is None:
+        handle = f"enc-{secrets.token_hex(4)}"
+        _HANDLES[shown], _SHARED[handle] = handle, shown
+    return handle
+
+
+def _comm_manager() -> Any:
+    try:
+        from IPython import get_ipython  # type: ignore[attr-defined]
+    except ImportError:
+        return None
+    kernel = getattr(get_ipython(), "kernel", None)
+    return getattr(kernel, "comm_manager", None)
+
+
+def _opened(comm: Any, message: Mapping[str, Any]) -> None:
+    handle = message["content"]["data"].get("handle")
+    comm.on_msg(lambda asked: comm.send(answer(handle, asked["content"]["data"])))
+
+
+def answer(handle: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one question; whatever goes wrong is told, never raised into the kernel."""
+    shown: Askable | None = _SHARED.get(handle)
+    number = asked.get("id")
+    if shown is None:
+        return {"id": number, "error": "This output is from an earlier kernel. Run its cell again to browse."}
+    try:
+        if asked.get("op") == "row":
+            return {"id": number, "row": shown.row_at(int(asked["position"]))}
+        if asked.get("op") == "find":
+            return {"id": number, "position": shown.position_with(str(asked["text"]), int(asked.get("after", -1)))}
+        if asked.get("op") == "problem":
+            return {"id": number, "position": shown.position_of_problem(int(asked.get("after", -1)))}
+    except Exception as error:  # noqa: BLE001  # the page's boundary: the error is shown where the question was asked
+        return {"id": number, "error": f"{type(error).__name__}: {error}"}
+    return {"id": number, "error": f"unknown question {asked.get('op')!r}"}

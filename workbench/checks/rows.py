@@ -1,0 +1,260 @@
+"""Checks of one tokenized row.
+
+    check_row(example, tokenized, special_ids) -> [Finding]
+
+WB120 nothing trained · WB121 a trained token reaches into masked text · WB122 special token typed in the data ·
+WB123 a list printed as text · WB124 text lost by the template · WB125 white space lost · WB126 answer cut off ·
+WB127 no stop token trained · WB128 characters dropped by the tokenizer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from workbench.tracked import Run, Tracked, runs_of
+from workbench.types import IGNORE, Conversation, Example, Finding, Reason, Segments, TokenizedExample
+
+STOP_SEARCHED = frozenset({Reason.ASSISTANT, Reason.COMPLETION, Reason.FLAG})
+
+
+class Row(NamedTuple):
+    """What a check looks at."""
+
+    example: Example
+    tokens: TokenizedExample
+    special_ids: frozenset[int]
+
+
+def check_row(example: Example, tokens: TokenizedExample, special_ids: frozenset[int]) -> tuple[Finding, ...]:
+    """Everything there is to say about one row, errors first."""
+    row = Row(example, tokens, special_ids)
+    found = [finding for check in CHECKS for finding in check(row)]
+    return tuple(sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.severity)))
+
+
+def nothing_trained(row: Row) -> Iterator[Finding]:
+    """WB120: a row without a trained token teaches nothing, and fails silently in every trainer."""
+    if not row.tokens.trained:
+        why = "all of it was cut off by max_length" if row.tokens.truncated else "no text of it is the assistant's"
+        yield Finding(
+            "WB120",
+            "error",
+            f"No token of row {row.tokens.row} is trained: {why}.",
+            row=row.tokens.row,
+            remedy="Leave the row out, raise max_length, or choose another train_on.",
+        )
+
+
+def straddling(row: Row) -> Iterator[Finding]:
+    """WB121: a token that stands for trained and masked characters at once never occurs so at inference."""
+    bounds = _trained_edges(row.tokens)
+    found = [
+        index for index, (start, end) in enumerate(row.tokens.offsets) if any(start < edge < end for edge in bounds)
+    ]
+    if found:
+        start, end = row.tokens.offsets[found[0]]
+        yield Finding(
+            "WB121",
+            "warning",
+            f"Token {found[0]} ({str.__str__(row.tokens.rendered.text)[start:end]!r}) joins the end of the prompt with "
+            "the beginning of the answer; at inference the prompt ends inside it.",
+            row=row.tokens.row,
+            remedy="End the prompt where a token ends, such as at a line break.",
+        )
+
+
+def _trained_edges(tokens: TokenizedExample) -> list[int]:
+    """Characters where an assistant's own text begins."""
+    turns = tokens.rendered.turns
+    return [turn.body for turn in turns if turn.role in ("assistant", "completion") and turn.body > 0]
+
+
+def special_in_data(row: Row) -> Iterator[Finding]:
+    """WB122: text of the row that the tokenizer turns into a control token."""
+    if isinstance(row.example, Segments) or not row.special_ids.intersection(row.tokens.input_ids):
+        return  # template-free rows write their special tokens themselves
+    text = row.tokens.rendered.text
+    fields = _field_at(text)
+    for index, (token, (start, end)) in enumerate(zip(row.tokens.input_ids, row.tokens.offsets, strict=True)):
+        field = fields(start) if token in row.special_ids and end > start else None
+        if field:
+            yield Finding(
+                "WB122",
+                "error",
+                f"{field} contains {str.__str__(text)[start:end]!r}, which becomes the control token {token} "
+                f"(token {index}).",
+                row=row.tokens.row,
+                field=field,
+                remedy="Remove or spell out the token in the data; the model cannot tell it from the template's own.",
+            )
+
+
+def _field_at(text: str) -> Callable[[int], str | None]:
+    spans: list[tuple[int, int, str]] = []
+    at = 0
+    for run in runs_of(text):
+        if run.origin and run.origin.field and run.origin.key != "role":
+            spans.append((at, at + run.length, run.origin.field))
+        at += run.length
+    return lambda start: next((field for low, high, field in spans if low <= start < high), None)
+
+
+def lossy_tokens(row: Row) -> Iterator[Finding]:
+    """WB128: characters that the vocabulary cannot spell and silently drops."""
+    covered = sum(end - max(start, before) for (start, end), before in _with_reach(row.tokens.offsets))
+    whole = len(row.tokens.rendered.text)
+    if covered < whole and not row.tokens.truncated:
+        yield Finding(
+            "WB128",
+            "warning",
+            f"The tokenizer has no token for {whole - covered} of {whole} characters of row {row.tokens.row}; "
+            "they are dropped, and the model never sees them.",
+            row=row.tokens.row,
+            remedy="Use a tokenizer whose vocabulary covers all bytes.",
+        )
+
+
+def _with_reach(offsets: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], int]]:
+    """Spans, each with how far those before it reach."""
+    reached = 0
+    for start, end in offsets:
+        yield (start, max(end, reached)), reached
+        reached = max(reached, end)
+
+
+def printed_list(row: Row) -> Iterator[Finding]:
+    """WB123: a template for plain text was given typed content and printed the Python list."""
+    if not isinstance(row.example, Conversation):
+        return
+    typed = [i for i, message in enumerate(row.example.messages) if isinstance(message.get("content"), list)]
+    if typed and "[{'type'" in str.__str__(row.tokens.rendered.text):
+        yield Finding(
+            "WB123",
+            "error",
+            f"The template prints the list of content parts of message {typed[0]} as text ([{{'type': …).",
+            row=row.tokens.row,
+            field=f"messages[{typed[0]}].content",
+            remedy="Use a template that knows typed content, or give the content as one string.",
+        )
+
+
+def lost_text(row: Row) -> Iterator[Finding]:
+    """WB124 and WB125: characters of a message that the template left out."""
+    if not isinstance(row.example, Conversation) or not isinstance(row.tokens.rendered.text, Tracked):
+        return
+    if _all_there(row.example, row.tokens.rendered.text):
+        return
+    kept = _kept_characters(row.tokens.rendered.text)
+    for message in row.example.messages:
+        content = message.get("content")
+        if type(content) is not Tracked or not content.runs or not message.get("role"):
+            continue
+        yield from _lost_in(content, kept, row.tokens.row, str(message["role"]))
+
+
+def _all_there(talk: Conversation, text: Tracked) -> bool:
+    """Whether as many characters come out of the messages as went in: the common case, decided cheaply."""
+    contents = [message.get("content") for message in talk.messages]
+    given = sum(run.length for item in contents if type(item) is Tracked for run in item.runs if _named(run))
+    written = sum(run.length for run in text.runs if _named(run) and run.origin and run.origin.key == "content")
+    return given == written
+
+
+def _named(run: Run) -> bool:
+    return run.origin is not None and run.origin.field is not None
+
+
+def _lost_in(content: Tracked, kept: Mapping[str, set[int]], row: int, role: str) -> Iterator[Finding]:
+    lost: dict[str, list[str]] = {}
+    at = 0
+    for run in content.runs:
+        if run.origin and run.origin.field:
+            there = kept.get(run.origin.field, set())
+            gone = [i for i in range(run.length) if run.start + i not in there]
+            lost.setdefault(run.origin.field, []).extend(str.__getitem__(content, at + i) for i in gone)
+        at += run.length
+    for field, chars in lost.items():
+        text = "".join(chars)
+        if not text:
+            continue
+        blank = not text.strip()
+        yield Finding(
+            "WB125" if blank else "WB124",
+            "info" if blank else "warning",
+            f"The template leaves out {len(text)} characters of {field}{', white space' * blank}: {text[:40]!r}.",
+            row=row,
+            field=field,
+            remedy="Look whether that is meant: what is left out is not trained and not seen."
+            if role == "assistant"
+            else "Look whether that is meant: the model will not see it.",
+        )
+
+
+def _kept_characters(text: Tracked) -> dict[str, set[int]]:
+    kept: dict[str, set[int]] = {}
+    for run in text.runs:
+        if run.origin and run.origin.field:
+            kept.setdefault(run.origin.field, set()).update(range(run.start, run.start + run.length))
+    return kept
+
+
+def cut_answer(row: Row) -> Iterator[Finding]:
+    """WB126: max_length cut the row."""
+    if row.tokens.truncated:
+        yield Finding(
+            "WB126",
+            "warning",
+            f"Row {row.tokens.row} loses its last {row.tokens.truncated} of "
+            f"{row.tokens.truncated + len(row.tokens.input_ids)} tokens to max_length, and with them the stop token.",
+            row=row.tokens.row,
+            remedy="Raise max_length, or leave long rows out.",
+        )
+
+
+def no_stop(row: Row) -> Iterator[Finding]:
+    """WB127: an answer whose end is not trained; the model will not learn to stop."""
+    reasons = set(row.tokens.reasons)
+    if not isinstance(row.example, Conversation) or row.tokens.truncated or not reasons & STOP_SEARCHED:
+        return
+    if Reason.STOP in reasons or any(_is_special(row, i) for i in _trained_ends(row.tokens)):
+        return
+    yield Finding(
+        "WB127",
+        "warning",
+        "No stop token is trained: the template writes none behind the answer, so the model will not learn to end it.",
+        row=row.tokens.row,
+        remedy="Use a template that ends the assistant's turn with a special token.",
+    )
+
+
+def _trained_ends(tokens: TokenizedExample) -> Iterator[int]:
+    labels = tokens.labels
+    return (
+        i for i, label in enumerate(labels) if label != IGNORE and (i + 1 == len(labels) or labels[i + 1] == IGNORE)
+    )
+
+
+def _is_special(row: Row, index: int) -> bool:
+    return row.tokens.input_ids[index] in row.special_ids
+
+
+Check = Callable[[Row], Iterator[Finding]]
+CHECKS: tuple[Check, ...] = (
+    nothing_trained,
+    special_in_data,
+    lossy_tokens,
+    printed_list,
+    lost_text,
+    straddling,
+    cut_answer,
+    no_stop,
+)
+
+
+def summary(findings: tuple[Finding, ...]) -> dict[str, int]:
+    """How many findings of each code."""
+    counts: dict[str, int] = {}
+    for finding in findings:
+        counts[finding.code] = counts.get(finding.code, 0) + 1
+    return counts

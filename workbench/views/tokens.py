@@ -1,0 +1,144 @@
+"""The token viewer's payload, its static HTML and its plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from workbench.types import Reason, TemplateInfo
+from workbench.views.reasons import SENTENCES
+
+STATIC_TOKENS = 400
+"""Tokens of a row that the static snapshot shows; a saved notebook must stay small."""
+
+STYLE = (
+    "font:12.5px/1.7 Menlo,Consolas,'DejaVu Sans Mono',monospace;border:1px solid #8886;border-radius:3px;"
+    "padding:8px 12px;white-space:pre-wrap;overflow-wrap:anywhere"
+)
+TRAINED = "background:#1976d22e;border-bottom:2px solid #1976d2"
+SPECIAL = "outline:1px solid #8889;border-radius:2px;padding:0 2px"
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What stands around the rows.
+
+    Attributes:
+        title: Name of the data or batch.
+        subtitle: Type, template and tokenizer.
+        code: Python that gives this view.
+        row_count: Rows that can be asked for.
+        totals: rows, tokens, trained, truncated, errors, warnings.
+        template: The chat template, for the inspector.
+        handle: Kernel object to ask for other rows.
+        badge: `{"state", "step", "difference"}` of the comparison with `forward()`.
+        kind: `rows` or `batch`.
+        first: Position shown first.
+    """
+
+    title: str
+    subtitle: str
+    code: str
+    row_count: int
+    totals: Mapping[str, int]
+    template: TemplateInfo | None = None
+    handle: str | None = None
+    badge: Mapping[str, Any] | None = None
+    kind: str = "rows"
+    first: int = 0
+
+
+def payload(rows: Sequence[dict[str, Any]], heading: Heading) -> dict[str, Any]:
+    """Everything the viewer shows (docs/wire.md section 4); rows are made by `columns.row_view` and its kin."""
+    used = {name for row in rows for name in row["tables"]["reason"]}
+    wanted = {str(reason): text for reason, text in SENTENCES.items() if heading.handle or str(reason) in used}
+    return {
+        "version": 1,
+        "kind": heading.kind,
+        "handle": heading.handle,
+        "title": heading.title,
+        "subtitle": heading.subtitle,
+        "row_count": heading.row_count,
+        "totals": dict(heading.totals),
+        "first": heading.first,
+        "rows": list(rows),
+        "template": template_view(heading.template),
+        "reasons": wanted,
+        "badge": dict(heading.badge) if heading.badge else None,
+        "code": heading.code,
+    }
+
+
+def template_view(template: TemplateInfo | None) -> dict[str, Any] | None:
+    """A template for the inspector: its lines and where they came from."""
+    if template is None:
+        return None
+    lines = template.source.splitlines()
+    return {"name": template.name, "sha256": template.sha256, "origin": template.origin, "lines": lines}
+
+
+def counts(row: Mapping[str, Any]) -> str:
+    """`251 tokens, 178 trained (71 %)`."""
+    tokens, trained = len(row["tokens"]["id"]), sum(row["tokens"]["trained"])
+    share = round(100 * trained / tokens) if tokens else 0
+    return f"{tokens:,} tokens, {trained:,} trained ({share} %)"
+
+
+def static_html(view: Mapping[str, Any]) -> str:
+    """A snapshot without script or style sheet: what a saved notebook shows on any viewer."""
+    rows = [row for row in view["rows"] if row["position"] == view["first"]] or list(view["rows"][:1])
+    head = f"<b>{escape(view['title'])}</b> <span>{escape(view['subtitle'])}</span>"
+    blocks = [_row_html(row) for row in rows]
+    legend = (
+        f'<div style="font:12px sans-serif;margin-top:6px"><span style="{TRAINED}">trained</span> is filled and '
+        "underlined, masked is plain; a loss is computed on trained tokens only.</div>"
+    )
+    return f'<div class="wb-static"><div style="font:13px sans-serif">{head}</div>{"".join(blocks)}{legend}</div>'
+
+
+def _row_html(row: Mapping[str, Any]) -> str:
+    tokens = row["tokens"]
+    shown = range(min(len(tokens["id"]), STATIC_TOKENS))
+    starts = {document["start"] for document in row["documents"]}
+    parts: list[str] = []
+    for i in shown:
+        if i in starts and i:
+            parts.append('<hr style="border:0;border-top:1px dashed #888;margin:4px 0">')
+        text = f"[{tokens['bytes'][i]}]" if tokens["bytes"][i] else tokens["text"][i].replace("\n", "↵\n")
+        style = ";".join(
+            s for s in (TRAINED if tokens["trained"][i] else "", SPECIAL if tokens["special"][i] else "") if s
+        )
+        parts.append(f'<span style="{style}">{escape(text)}</span>' if style else escape(text))
+    more = len(tokens["id"]) - len(shown)
+    rest = f'<div style="font:12px sans-serif">… and {more:,} more tokens</div>' if more > 0 else ""
+    findings = "".join(
+        f'<div style="font:12px sans-serif;border-left:3px solid #f57c00;padding-left:8px;margin-top:4px">'
+        f"<b>{escape(item['code'])}</b> {escape(item['message'])} {escape(item['remedy'])}</div>"
+        for item in row["findings"][:5]
+    )
+    title = f'<div style="font:12px sans-serif;margin:4px 0">{escape(row["title"])}: {escape(counts(row))}</div>'
+    return f'{title}<div style="{STYLE}">{"".join(parts)}</div>{rest}{findings}'
+
+
+def plain_text(view: Mapping[str, Any]) -> str:
+    """The first row as text, trained parts in ⟦…⟧."""
+    rows = [row for row in view["rows"] if row["position"] == view["first"]] or list(view["rows"][:1])
+    return "\n".join(
+        [f"{view['title']} ({view['subtitle']})", *(f"{row['title']}: {counts(row)}\n{marked(row)}" for row in rows)]
+    )
+
+
+def marked(row: Mapping[str, Any]) -> str:
+    """A row's text with its trained parts in ⟦…⟧."""
+    tokens = row["tokens"]
+    out: list[str] = []
+    on = False
+    for i, text in enumerate(tokens["text"]):
+        if bool(tokens["trained"][i]) != on:
+            out.append("⟦" if not on else "⟧")
+            on = not on
+        if row["tables"]["reason"][tokens["reason"][i]] != Reason.PADDING:
+            out.append(text or (f"[{tokens['bytes'][i]}]" if tokens["bytes"][i] else ""))
+    return "".join([*out, "⟧" if on else ""])
