@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import DataError, RecipeError
-from workbench.rows.columns import parse_columns
+from workbench.rows.columns import guess_columns, parse_columns
 from workbench.rows.convert import convert_all
 from workbench.rows.detect import choose, detect, detection_findings
 from workbench.rows.formats import format_named
 from workbench.rows.load import RowSource, open_source
+from workbench.rows.shapes import shapes_of
 from workbench.types import Conversation, Example, Finding, FormatMatch, Packing, TrainOn
 
 if TYPE_CHECKING:
@@ -114,11 +115,7 @@ class Data:
     def code(self) -> str:
         """Python that gives this data again."""
         extra = "".join(f", {name}={value!r}" for name, value in self.given.items())
-        return (
-            f"data = wb.data({self.source.path or self.source.title!r}{extra})"
-            if not self.source.path
-            else (f"data = wb.data({self.source.path!r}{extra})")
-        )
+        return f"data = wb.data({self.source.path!r}{extra})" if self.source.path else f"data = wb.data(rows{extra})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, without the rows."""
@@ -155,6 +152,16 @@ class _Choice:
     variables: Mapping[str, Any]
 
 
+def _columns_seen(rows: Any, sample: int = 200) -> dict[str, list[frozenset[str]]]:
+    """Columns of the first rows with the shapes of their values."""
+    seen: dict[str, list[frozenset[str]]] = {}
+    for i in range(min(sample, len(rows))):
+        row = rows[i]
+        for name, value in row.items() if isinstance(row, Mapping) else ():
+            seen.setdefault(str(name), []).append(shapes_of(value))
+    return seen
+
+
 def data(
     source: object,
     *,
@@ -181,8 +188,8 @@ def data(
     known = {name: value for name, value in given.items() if value is not None}
     if type is not None:
         format_named(type)
-        fitting = next((match for match in matches if match.type == type), None)
-        mapping = {**(fitting.columns if fitting else {}), **(parse_columns(columns, type) if columns else {})}
+        said = parse_columns(columns, type) if columns else {}
+        mapping = guess_columns(_columns_seen(opened.rows), type, said)
         return Data(opened, matches, type, mapping, "you", opened.findings, known)
     best = choose(matches)
     chosen = best.type if best and format_named(best.type, supported=False).supported else None

@@ -54,7 +54,7 @@ class ChatTemplate:
 
     def with_tokenizer(self, tokenizer: Tokenizer) -> TemplateInfo:
         """The template with the special tokens of the tokenizer that will encode its text."""
-        return replace(self.info, special_tokens={**registry.DEFAULT_TOKENS, **special_tokens(tokenizer)})
+        return replace(self.info, special_tokens=special_tokens(tokenizer))
 
     def __repr__(self) -> str:
         marks = "marks what is trained" if self.has_generation else "no generation markers"
@@ -69,8 +69,8 @@ class ChatTemplate:
         return (
             f'<div><div style="font:13px sans-serif"><b>{escape(self.info.name)}</b> {escape(self.info.origin)}, '
             f"{len(lines)} lines, sha256 <code>{self.info.sha256[:12]}</code></div>"
-            f'<details><summary style="font:12px sans-serif">Jinja</summary><pre style="font-size:12px">{numbered}</pre>'
-            "</details></div>"
+            f'<details><summary style="font:12px sans-serif">Jinja</summary><pre style="font-size:12px">{numbered}'
+            "</pre></details></div>"
         )
 
 

@@ -24,9 +24,6 @@ from workbench.types import TemplateInfo
 
 OURS = Path(__file__).parent / "shipped"
 
-DEFAULT_TOKENS: Mapping[str, str] = {"bos_token": "", "eos_token": ""}
-"""Special token variables of a template that no tokenizer has joined yet."""
-
 
 def names() -> dict[str, Path]:
     """Registry names and the file of each; ours first, then TRL's, with `.` and `_` alike in look-ups."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, zip_longest
 from typing import Any, NamedTuple, cast
 
 import jinja2
@@ -91,7 +91,8 @@ def render(
         raise TemplateError(
             f"Template {template.name!r} renders row {conversation.row} differently when tracked, from character {at}: "
             f"{plain[at : at + 20]!r} became {str.__str__(text)[at : at + 20]!r}.",
-            remedy="This is a fault of the workbench; no mask is made. Please report the template.",
+            remedy="No mask is made. Unless the template uses chance (`random`), this is a fault of the workbench: "
+            "please report the template.",
             code="WB103",
             row=conversation.row,
         )
@@ -281,7 +282,7 @@ def _without_quotes(stretches: list[_Stretch]) -> list[_Stretch]:
     """
     own = {stretch.message for stretch in stretches if stretch.is_framed}
     made: list[_Stretch] = []
-    for stretch, after in zip(stretches, [*stretches[1:], None], strict=True):
+    for stretch, after in zip_longest(stretches, stretches[1:]):
         before = made[-1] if made else None
         quoted = stretch.message is None or (stretch.message in own and not stretch.is_framed)
         inside = before and after and before.message is not None and before.message == after.message

@@ -31,9 +31,8 @@ def plain_text(shown: Mapping[str, Any]) -> str:
     """The run in a line, and its newest samples."""
     now = shown["snapshot"]
     loss = "" if now["loss"] is None else f", loss {now['loss']:.3g}"
-    lines = [
-        f"{WORDS[now['state']]} {shown['id']} ({shown['name']}): step {now['step']} of {now['max_steps'] or '?'}{loss}"
-    ]
+    progress = f"step {now['step']} of {now['max_steps'] or '?'}{loss}"
+    lines = [f"{WORDS[now['state']]} {shown['id']} ({shown['name']}): {progress}"]
     newest = {sample["prompt"]: sample for sample in now["samples"] if sample["prompt"] is not None}
     for index, sample in sorted(newest.items()):
         prompt = now["prompts"][index] if index < len(now["prompts"]) else ""

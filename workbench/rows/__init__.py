@@ -1,0 +1,1 @@
+"""Rows: opening data, telling its type, converting rows to examples."""
