@@ -59,6 +59,8 @@ class Data:
         Raises:
             DataError: WB559 where no type fits the rows.
         """
+        if not len(self):
+            return
         if self.type is None:
             near = ", ".join(
                 f"{match.type} (lacks {', '.join(match.missing) or 'nothing'})" for match in self.matches[:2]
@@ -114,7 +116,10 @@ class Data:
 
     def code(self) -> str:
         """Python that gives this data again."""
-        extra = "".join(f", {name}={value!r}" for name, value in self.given.items())
+        said = dict(self.given)
+        if isinstance(said.get("columns"), Mapping):
+            said["columns"] = {ours: theirs for ours, theirs in said["columns"].items() if ours != theirs}
+        extra = "".join(f", {name}={value!r}" for name, value in said.items() if value)
         return f"data = wb.data({self.source.path!r}{extra})" if self.source.path else f"data = wb.data(rows{extra})"
 
     def to_dict(self) -> dict[str, Any]:

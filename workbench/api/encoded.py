@@ -16,6 +16,7 @@ from workbench.api.template import template as find_template
 from workbench.checks.rows import check_row, summary
 from workbench.errors import DataError
 from workbench.rows.convert import convert
+from workbench.templates.compiler import compiled
 from workbench.tokens.encode import load_tokenizer, special_ids, token_bytes
 from workbench.tokens.examples import Setting, tokenize
 from workbench.tokens.pack import TrainRow, pack
@@ -287,6 +288,8 @@ def encode_data(data: Data, template: ChatTemplate | str | None, tokenizer: Any,
     name = source if isinstance(source, str) else getattr(loaded, "name_or_path", type(loaded).__name__)
     chat = _template_for(data, template, source, loaded)
     info = chat.with_tokenizer(loaded) if chat else None
+    if info:
+        compiled(info.source, info.name)  # a template that does not compile is one error, not one a row
     setting = Setting(loaded, info, choice.train_on, choice.max_length, choice.variables)
     enc = Encoded(data, chat, setting, choice, str(name))
     _fill(enc)

@@ -14,7 +14,6 @@ from workbench.api.template import ChatTemplate, templates
 from workbench.api.template import template as find_template
 from workbench.errors import WorkbenchError
 from workbench.rows.formats import FORMATS
-from workbench.rows.shapes import kind_of
 from workbench.tokens.encode import load_tokenizer
 from workbench.tokens.examples import Setting, tokenize
 from workbench.types import IGNORE, Example, Finding, FormatMatch, TokenizedExample
@@ -199,9 +198,17 @@ def _other_types(rows: Data) -> list[dict[str, Any]]:
 
 
 def _column_view(name: str, shown: Sequence[Any], rows: Data) -> dict[str, Any]:
-    kinds = list(dict.fromkeys(kind_of(row.get(name)) for row in shown if isinstance(row, Mapping)))
+    kinds = list(dict.fromkeys(_kind(row.get(name)) for row in shown if isinstance(row, Mapping)))
     role = next((ours for ours, theirs in rows.columns.items() if theirs == name), None)
     return {"name": name, "kind": " or ".join(kinds[:3]), "role": role}
+
+
+def _kind(value: object) -> str:
+    """What a cell holds, in a word."""
+    if value is None or value == "":
+        return "empty"
+    names = {str: "text", bool: "true or false", int: "number", float: "number", list: "list", dict: "object"}
+    return names.get(type(value), type(value).__name__)
 
 
 def _cell(value: object) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from html import escape
@@ -20,6 +21,9 @@ from workbench.views.run_card import payload, plain_text, static_html
 if TYPE_CHECKING:
     from workbench.api.batches import ShownBatch
     from workbench.api.recipe import BoundRecipe
+
+FOLLOW_S = 0.1
+"""Pause between two looks at the log while following it."""
 
 TERMINAL = frozenset({"stopped", "completed", "failed", "died"})
 
@@ -84,6 +88,18 @@ class LiveRun(Run):
             )
         made = json.loads(path.read_text(encoding="utf-8"))
         return made["batches"] if isinstance(made, dict) else made
+
+    def follow(self) -> Iterator[dict[str, Any]]:
+        """Every event from the first on, as they come, until the run is over."""
+        offset = 0
+        while True:
+            over = self.state() in TERMINAL
+            fresh, offset = self.events(offset)
+            yield from fresh
+            if over and not fresh:
+                return
+            if not fresh:
+                time.sleep(FOLLOW_S)
 
     def losses(self) -> Any:
         """The loss curve as a plotly figure."""

@@ -47,7 +47,8 @@ def static_html(shown: Mapping[str, Any]) -> str:
     now = shown["snapshot"]
     loss = "" if now["loss"] is None else f", loss <b>{now['loss']:.3g}</b>"
     head = (
-        f'<div style="font:13px sans-serif"><b>{WORDS[now["state"]]} {escape(shown["id"])}</b> {escape(shown["name"])}: '
+        f'<div style="font:13px sans-serif"><b>{WORDS[now["state"]]} {escape(shown["id"])}</b> '
+        f"{escape(shown['name'])}: "
         f"step <b>{now['step']}</b> of {now['max_steps'] or '?'}{loss}</div>"
     )
     message = f'<div style="font:12px sans-serif">{escape(now["message"])}</div>' if now["message"] else ""
