@@ -78,7 +78,7 @@ bench: setup  ## figures, printed as JSON
 	$(BIN)/python -m tests.benchmarks.run
 
 screenshots: setup  ## the pictures of README and docs, from a real JupyterLab
-	$(BIN)/python -m docs.screenshots
+	$(BIN)/python tests/ui/screenshots.py
 
 clean:
 	rm -rf $(VENV) node_modules labextension/lib workbench/labextension workbench/static build dist

@@ -23,3 +23,14 @@ def isolated_state(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where browser tests are required, one that skips has failed."""
+    outcome = yield
+    report = outcome.get_result()
+    required = os.environ.get("WORKBENCH_REQUIRE_BROWSER") and item.get_closest_marker("browser")
+    if report.skipped and required and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, but browser tests are required: {report.longrepr}"

@@ -34,6 +34,7 @@ class Batches(Sequence["ShownBatch"]):
 
     def __init__(self, enc: Encoded, recipe: Any = None, epoch: int = 0) -> None:
         self.enc, self.epoch, self.plan = enc, epoch, plan_for(enc, recipe)
+        self.given = "" if recipe is None else "recipe, "
 
     @cached_property
     def order(self) -> list[int]:
@@ -144,7 +145,7 @@ class ShownBatch:
         heading = Heading(
             title=f"Batch {self.batch.step} of epoch {self.batch.epoch}",
             subtitle=f"{'packed' if self.batches.plan.is_packed else 'padded'}, {enc.data.source.title}",
-            code=f"enc.batches(epoch={self.batch.epoch})[{self.batch.step}]",
+            code=f"enc.batches({self.batches.given}epoch={self.batch.epoch})[{self.batch.step}]",
             row_count=len(self.rows),
             totals=totals,
             template=enc.setting.template,

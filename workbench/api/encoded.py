@@ -200,7 +200,7 @@ class Encoded(Sequence["EncodedRow"]):
         name = self.tokenizer_name.rstrip("/").rsplit("/", 1)[-1]
         return Heading(
             title=self.data.source.title,
-            subtitle=f"{self.data.type}{chat}, tokenizer {name}",
+            subtitle=f"{chat.removeprefix(', ')}{', ' if chat else ''}tokenizer {name}",
             code=code,
             row_count=len(self.usable),
             totals=asdict(self.totals),

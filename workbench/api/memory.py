@@ -92,9 +92,11 @@ class MemoryEstimate:
             for name, size in self._peak_parts()
         )
         head, *rest = repr(self).splitlines()
+        verdict = f"<b>{self.verdict.word}</b>: {escape(self.verdict.reason)}" if self.verdict else ""
         return (
             f'<div><div style="font:13px sans-serif"><b>{escape(head)}</b></div><table style="font-size:12px">'
             f"<tr><th>kind</th><th>size</th><th>share of the peak</th><th>formula</th></tr>{rows}</table>"
+            f'<div style="font:13px sans-serif">{verdict}</div>'
             f'<div style="font:12px sans-serif">{escape(rest[-1].strip())}</div></div>'
         )
 

@@ -89,7 +89,9 @@ def template(source: str | Path | Tokenizer) -> ChatTemplate:
         return ChatTemplate(_own(source, name), name)
     text = str(source)
     if text == "tiny-llama":
-        return ChatTemplate(registry.from_folder(tiny_llama.model_path()), text)
+        return ChatTemplate(
+            replace(registry.from_folder(tiny_llama.model_path()), name=text, origin="tokenizer tiny-llama"), text
+        )
     try:
         return ChatTemplate(registry.find(text), text)
     except TemplateError as error:

@@ -23,6 +23,11 @@ _TRUSTED: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 def gapless(offsets: Sequence[tuple[int, int]]) -> Spans:
     """Give characters between two tokens to the second."""
+    if not offsets:
+        return ()
+    starts, ends = zip(*offsets, strict=True)
+    if starts[0] == 0 and starts[1:] == ends[:-1]:
+        return tuple(offsets)
     made: list[tuple[int, int]] = []
     reached = 0
     for start, end in offsets:

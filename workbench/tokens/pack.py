@@ -47,19 +47,22 @@ def epoch_order(rows: int, seed: int, epoch: int) -> list[int]:
 def pack(rows: Sequence[TrainRow], max_length: int) -> list[TrainRow]:
     """Pack rows into bins of at most `max_length` tokens with TRL's best-fit-decreasing.
 
-    Rows longer than `max_length` are cut at the end, as TRL's `bfd` cuts them. Packing works per thousand rows
-    (`pack_dataset` maps in batches of 1,000).
+    Rows longer than `max_length` are cut at the end, as TRL's `bfd` cuts them; rows without tokens are left out.
+    Packing works per thousand rows (`pack_dataset` maps in batches of 1,000).
 
     Source: trl 1.16, data_utils.py, pack_dataset.
     """
     from datasets import Dataset
     from trl.data_utils import pack_dataset
 
+    filled = [row for row in rows if row.input_ids]
+    if not filled:
+        return []
     flat = Dataset.from_dict(
         {
-            "input_ids": [list(row.input_ids) for row in rows],
-            "labels": [list(row.labels) for row in rows],
-            "rows": [[row.documents[0][0]] * len(row.input_ids) for row in rows],
+            "input_ids": [list(row.input_ids) for row in filled],
+            "labels": [list(row.labels) for row in filled],
+            "rows": [[row.documents[0][0]] * len(row.input_ids) for row in filled],
         }
     )
     made: Any = pack_dataset(flat, seq_length=max_length, strategy="bfd")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from workbench.types import Reason, TemplateInfo
@@ -103,14 +104,12 @@ def _row_html(row: Mapping[str, Any]) -> str:
     shown = range(min(len(tokens["id"]), STATIC_TOKENS))
     starts = {document["start"] for document in row["documents"]}
     parts: list[str] = []
-    for i in shown:
-        if i in starts and i:
+    for style, group in groupby(shown, key=lambda i: _style(tokens, i, starts)):
+        indices = list(group)
+        if indices[0] in starts and indices[0]:
             parts.append('<hr style="border:0;border-top:1px dashed #888;margin:4px 0">')
-        text = f"[{tokens['bytes'][i]}]" if tokens["bytes"][i] else tokens["text"][i].replace("\n", "↵\n")
-        style = ";".join(
-            s for s in (TRAINED if tokens["trained"][i] else "", SPECIAL if tokens["special"][i] else "") if s
-        )
-        parts.append(f'<span style="{style}">{escape(text)}</span>' if style else escape(text))
+        text = escape("".join(_shown_text(tokens, i) for i in indices))
+        parts.append(f'<span style="{style[0]}">{text}</span>' if style[0] else text)
     more = len(tokens["id"]) - len(shown)
     rest = f'<div style="font:12px sans-serif">… and {more:,} more tokens</div>' if more > 0 else ""
     findings = "".join(
@@ -120,6 +119,16 @@ def _row_html(row: Mapping[str, Any]) -> str:
     )
     title = f'<div style="font:12px sans-serif;margin:4px 0">{escape(row["title"])}: {escape(counts(row))}</div>'
     return f'{title}<div style="{STYLE}">{"".join(parts)}</div>{rest}{findings}'
+
+
+def _style(tokens: Mapping[str, Any], i: int, starts: set[int]) -> tuple[str, int]:
+    """Style of a token, and the document it stands in: neighbours that share both share a span."""
+    wanted = (TRAINED if tokens["trained"][i] else "", SPECIAL if tokens["special"][i] else "")
+    return ";".join(style for style in wanted if style), sum(start <= i for start in starts)
+
+
+def _shown_text(tokens: Mapping[str, Any], i: int) -> str:
+    return f"[{tokens['bytes'][i]}]" if tokens["bytes"][i] else tokens["text"][i].replace("\n", "↵\n")
 
 
 def plain_text(view: Mapping[str, Any]) -> str:
