@@ -11,7 +11,7 @@ from workbench import tiny_llama
 from workbench.errors import TemplateError
 from workbench.templates import registry
 from workbench.templates.render import generation_prompt
-from workbench.tokens.encode import Tokenizer, load_tokenizer, special_tokens
+from workbench.tokens.encode import Tokenizer, added_bos_token, load_tokenizer, special_tokens
 from workbench.types import TemplateInfo
 
 
@@ -54,7 +54,10 @@ class ChatTemplate:
 
     def with_tokenizer(self, tokenizer: Tokenizer) -> TemplateInfo:
         """The template with the special tokens of the tokenizer that will encode its text."""
-        return replace(self.info, special_tokens=special_tokens(tokenizer))
+        tokens = special_tokens(tokenizer)
+        if "added_bos_token" in self.info.source:
+            tokens["added_bos_token"] = added_bos_token(tokenizer)
+        return replace(self.info, special_tokens=tokens)
 
     def __repr__(self) -> str:
         marks = "marks what is trained" if self.has_generation else "no generation markers"

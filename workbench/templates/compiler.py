@@ -58,7 +58,7 @@ class GenerationBlock(jinja2.ext.Extension):
         text = caller()
         if type(text) is not Tracked:
             return text
-        return Tracked(text, tuple(run._replace(origin=_generated(run.origin)) for run in text.runs))
+        return Tracked(text, tuple([Run(run[0], _generated(run[1]), run[2], run[3]) for run in text.runs]))
 
 
 @lru_cache(maxsize=4096)
@@ -100,6 +100,16 @@ class TrackingCodeGenerator(CodeGenerator):
             super().visit_Const(node, frame)
         else:
             self.write(self._literal(value, node.lineno))
+
+    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:
+        """Our own stamps are called directly, not through the sandbox."""
+        if not isinstance(node.node, nodes.EnvironmentAttribute):
+            super().visit_Call(node, frame, forward_caller=forward_caller)
+            return
+        self.write(f"environment.{node.node.name}(")
+        for argument in node.args:
+            self.visit(argument, frame)
+        self.write(")")
 
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
         """Comparisons need no origins."""
@@ -252,8 +262,9 @@ class TrackingEnvironment(PlainEnvironment):
 
         A template may loop over messages it has rebuilt; then the text inside says which message it was.
         """
-        if isinstance(item, Mapping) and "role" in item:
-            self._turn = self._messages.get(id(item), _owner(cast("Mapping[str, Any]", item)))
+        if (type(item) is dict or isinstance(item, Mapping)) and "role" in item:
+            known = self._messages.get(id(item))
+            self._turn = _owner(cast("Mapping[str, Any]", item)) if known is None else known
 
     def wb_end(self) -> None:
         """A loop has ended."""
@@ -340,6 +351,8 @@ class Compiled:
                 remedy="Mend that line.",
                 code="WB101",
             ) from None
+        for template in (self.plain, self.tracked):
+            template.globals = dict(template.globals)  # Jinja's chain of maps takes longer to copy than to render
 
 
 _PLAIN = PlainEnvironment()

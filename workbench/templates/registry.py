@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from workbench.errors import TemplateError
 from workbench.types import TemplateInfo
@@ -36,15 +36,15 @@ def find(source: str) -> TemplateInfo:
     Hub ids are for the caller to resolve: they need a tokenizer.
 
     Raises:
-        TemplateError: WB105 for a name that is none of these, with the nearest names.
+        TemplateError: WB105 for a name that is none of these, with the nearest names; WB108 for a file that is no text.
     """
     if "{%" in source or "{{" in source:
         return info("inline", source, "Jinja text given in the call")
     path = Path(source).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):
         return from_folder(path)
-    if path.is_file():
-        return info(path.stem, path.read_text(encoding="utf-8"), f"file {path.name}")
+    if os.path.isfile(path):
+        return info(path.stem, _read(path), f"file {path.name}")
     known = names()
     found = {_plain(name): name for name in known}.get(_plain(source))
     if found is None:
@@ -60,14 +60,15 @@ def from_folder(folder: Path) -> TemplateInfo:
     """The chat template saved beside a tokenizer: chat_template.jinja, or the key in tokenizer_config.json.
 
     Raises:
-        TemplateError: WB106 where the folder holds neither.
+        TemplateError: WB106 where the folder holds neither, WB108 where they cannot be read.
     """
     config_path = folder / "tokenizer_config.json"
-    config: dict[str, Any] = json.loads(config_path.read_text(encoding="utf-8")) if config_path.is_file() else {}
+    config = _config(config_path) if config_path.is_file() else {}
     jinja_path = folder / "chat_template.jinja"
-    source: Any = jinja_path.read_text(encoding="utf-8") if jinja_path.is_file() else config.get("chat_template")
+    source: Any = _read(jinja_path) if jinja_path.is_file() else config.get("chat_template")
     if isinstance(source, list):
-        source = next((item["template"] for item in source if item["name"] == "default"), None)
+        named = cast("list[dict[str, Any]]", source)
+        source = next((item.get("template") for item in named if item.get("name") == "default"), None)
     if not isinstance(source, str):
         raise TemplateError(
             f"The tokenizer in {folder.name!r} has no chat template.",
@@ -75,6 +76,29 @@ def from_folder(folder: Path) -> TemplateInfo:
             code="WB106",
         )
     return info(folder.name, source, f"tokenizer {folder.name}", special_tokens(config))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TemplateError(
+            f"{path.name} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}.",
+            remedy="Save it as UTF-8.",
+            code="WB108",
+        ) from None
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config: Any = json.loads(_read(path))
+    except json.JSONDecodeError as error:
+        raise TemplateError(
+            f"{path.name} of {path.parent.name!r} is not JSON: {error.msg} at line {error.lineno}.",
+            remedy="Copy the file again from where the tokenizer comes from.",
+            code="WB108",
+        ) from None
+    return cast("dict[str, Any]", config) if isinstance(config, dict) else {}
 
 
 def special_tokens(config: Mapping[str, Any]) -> dict[str, str]:

@@ -191,7 +191,8 @@ def _aliased(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def _run_plain(program: Compiled, messages: Sequence[Any], values: Mapping[str, Any], name: str, row: int) -> str:
     try:
-        return program.plain.render(messages=[_untracked(message) for message in messages], **_untracked(values))
+        plain = values if values["tools"] is None else {**values, "tools": _untracked(values["tools"])}
+        return program.plain.render(messages=[_untracked(message) for message in messages], **plain)
     except _FAILURES as error:
         why = str(error) if isinstance(error, Raised) else f"{type(error).__name__}: {error}"
         raise TemplateError(
@@ -213,6 +214,8 @@ def _untracked(value: Any) -> Any:
     """Plain copies, so that the plain rendering shares nothing with the tracked one."""
     if type(value) is Tracked:
         return str.__str__(value)
+    if isinstance(value, str | int | float | None):
+        return value
     if isinstance(value, Mapping):
         return {_untracked(key): _untracked(item) for key, item in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, list | tuple):

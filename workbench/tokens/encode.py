@@ -67,6 +67,12 @@ def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
     return {name: str(text) for name, text in tokenizer.special_tokens_map.items() if isinstance(text, str)}
 
 
+def added_bos_token(tokenizer: Tokenizer) -> str:
+    """BOS where the tokenizer puts it before plain text by itself, else nothing."""
+    first = tokenizer("")["input_ids"][:1]
+    return str(tokenizer.bos_token) if first and first[0] == tokenizer.bos_token_id else ""
+
+
 def special_ids(tokenizer: Tokenizer) -> frozenset[int]:
     """Ids of every token marked special, named or only added."""
     added = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}

@@ -1,0 +1,378 @@
+/**
+ * The tokens of a row as a grid of which only what is on screen is in the page.
+ *
+ * One token has tabindex 0; keys are the viewer's business, scrolling and focus are done here.
+ */
+import { h, on } from './component';
+import type { Component, Trans } from './component';
+import type { RowModel } from './rowModel';
+import { lineElement } from './tokenElement';
+import { blockNode, documentNode, findingNode, keepOrder } from './tokenGridNodes';
+import { spokenToken } from './tokenInspector';
+import { arrange, BLOCK_PADDING, lastAtMost, LINE_HEIGHT } from './tokenItems';
+import type { Items } from './tokenItems';
+import { canvasMeasure, layoutLines, linesWithin, paddingEnd, shapeOf } from './tokenLayout';
+import type { Line } from './tokenLayout';
+
+const MOST_HEIGHT = 460;
+const OVERSCAN_LINES = 2;
+/** Nodes for tokens; the rest of a thousand is for the card around them. */
+const NODE_BUDGET = 760;
+const NODES_PER_BLOCK = 12;
+const NARROW_LABEL = 20;
+const DEFAULT_WIDTH = 520;
+
+export interface TokenGrid extends Component<RowModel> {
+  readonly current: number;
+  /** Make a token the current one and bring it into view. */
+  go(token: number, focus: boolean): void;
+  /** To the next or previous token; a run of padding is one step. */
+  step(by: 1 | -1): void;
+  focus(): void;
+}
+
+export interface TokenGridProps {
+  readonly model: RowModel;
+  onCurrent(token: number): void;
+  onHover(token: number | null): void;
+  onView(from: number, to: number): void;
+}
+
+function tokenOf(target: EventTarget | null): number | null {
+  const node = target instanceof Element ? target.closest<HTMLElement>('.wb-tline [data-i]') : null;
+  const text = node?.dataset['i'];
+  return text === undefined ? null : Number(text);
+}
+
+/** Key of a mounted child of the window: a block, a finding or a document border. */
+type Key = string;
+
+class Grid {
+  readonly node: HTMLElement;
+  current = 0;
+  private readonly probe = h('span', { class: 'wb-tok wb-probe', 'aria-hidden': 'true' }, '0');
+  private readonly window = h('div', { class: 'wb-window', role: 'presentation' });
+  private readonly sizer = h('div', { class: 'wb-sizer', role: 'presentation' }, this.window);
+  private readonly listeners = new AbortController();
+  private readonly observer: ResizeObserver;
+  private readonly findingHeights = new Map<number, number>();
+  private mounted = new Map<Key, HTMLElement>();
+  private lines: readonly Line[] = [];
+  private arranged: Items = { items: [], tops: new Float64Array(1), ofLine: new Int32Array(0) };
+  private width = 0;
+  private narrow = false;
+  private hovered: number | null = null;
+
+  constructor(
+    private model: RowModel,
+    private readonly props: TokenGridProps,
+    private readonly trans: Trans
+  ) {
+    this.node = h('div', { class: 'wb-toks', role: 'grid', tabindex: -1 }, this.probe, this.sizer);
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(this.node);
+    const { signal } = this.listeners;
+    this.node.addEventListener('scroll', () => this.draw(), { signal, passive: true });
+    on(this.node, 'click', event => this.click(event), signal);
+    on(this.node, 'mouseover', event => this.hover(tokenOf(event.target)), signal);
+    on(this.node, 'mouseleave', () => this.hover(null), signal);
+    on(this.node, 'copy', event => this.copy(event), signal);
+    this.label();
+  }
+
+  dispose(): void {
+    this.observer.disconnect();
+    this.listeners.abort();
+  }
+
+  show(model: RowModel): void {
+    this.model = model;
+    this.current = 0;
+    this.findingHeights.clear();
+    this.label();
+    this.node.scrollTop = 0;
+    this.layout();
+  }
+
+  go(token: number, focus: boolean): void {
+    if (this.model.length === 0) {
+      return;
+    }
+    const previous = this.current;
+    this.current = this.runStart(Math.max(0, Math.min(this.model.length - 1, token)));
+    this.scrollToCurrent();
+    this.draw();
+    this.markCurrent(previous);
+    if (focus) {
+      this.focus();
+    }
+    this.props.onCurrent(this.current);
+  }
+
+  step(by: 1 | -1): void {
+    const isRun = by > 0 && shapeOf(this.model, this.current) === 'padding';
+    this.go(isRun ? Math.min(paddingEnd(this.model, this.current), this.model.length - 1) : this.current + by, true);
+  }
+
+  /** A run of padding is drawn as one chip; its first token stands for it. */
+  private runStart(token: number): number {
+    if (shapeOf(this.model, token) !== 'padding') {
+      return token;
+    }
+    const line = this.lines[this.lineOf(token)];
+    for (let at = line?.from ?? token; at < token; at = at + 1) {
+      if (shapeOf(this.model, at) === 'padding' && paddingEnd(this.model, at) > token) {
+        return at;
+      }
+    }
+    return token;
+  }
+
+  focus(): void {
+    (this.elementOf(this.current) ?? this.node).focus({ preventScroll: true });
+  }
+
+  private label(): void {
+    this.node.setAttribute('aria-label', this.trans.__('Tokens of %1', this.model.row.title));
+    this.node.setAttribute('aria-rowcount', String(this.model.blocks.length));
+  }
+
+  private click(event: MouseEvent): void {
+    const token = tokenOf(event.target);
+    if (token !== null && getSelection()?.isCollapsed !== false) {
+      this.go(token, true);
+    }
+  }
+
+  private hover(token: number | null): void {
+    if (token !== this.hovered) {
+      this.hovered = token;
+      this.props.onHover(token);
+    }
+  }
+
+  /** The clipboard gets the characters of the data, not the marks that stand for them. */
+  private copy(event: ClipboardEvent): void {
+    const range = getSelection()?.rangeCount === 1 ? getSelection()?.getRangeAt(0) : undefined;
+    if (range === undefined || range.collapsed) {
+      return;
+    }
+    const touched = [...this.node.querySelectorAll<HTMLElement>('.wb-tline [data-i]')].filter(node =>
+      range.intersectsNode(node)
+    );
+    const tokens = touched.map(node => Number(node.dataset['i']));
+    if (tokens.length > 0) {
+      const text = this.model.row.tokens.text.slice(Math.min(...tokens), Math.max(...tokens) + 1).join('');
+      event.clipboardData?.setData('text/plain', text);
+      event.preventDefault();
+    }
+  }
+
+  private resize(): void {
+    const width = this.textWidth();
+    if (this.node.clientWidth > 0 && Math.abs(width - this.width) >= 1) {
+      this.layout();
+    } else {
+      this.draw();
+    }
+  }
+
+  /** Width for text in CSS pixels, from the style sheet's own numbers on a hidden line. */
+  private textWidth(): number {
+    if (this.node.clientWidth === 0) {
+      return DEFAULT_WIDTH;
+    }
+    const turn = h('div', { class: 'wb-turn' }, h('div', { class: 'wb-gut' }), h('div', { class: 'wb-flow' }));
+    this.sizer.append(turn);
+    const width = turn.lastElementChild?.clientWidth ?? DEFAULT_WIDTH;
+    this.narrow = getComputedStyle(turn).gridTemplateColumns.trim().split(' ').length === 1;
+    turn.remove();
+    return width;
+  }
+
+  private layout(): void {
+    this.width = this.textWidth();
+    this.lines = layoutLines(this.model, canvasMeasure(this.probe), Math.max(80, this.width - 4));
+    const most = linesWithin(this.lines, NODES_PER_BLOCK, NODE_BUDGET) - 2 * OVERSCAN_LINES;
+    this.node.style.setProperty('max-height', `${Math.min(MOST_HEIGHT, Math.max(3, most) * LINE_HEIGHT)}px`);
+    const hadFocus = this.node.contains(document.activeElement) && document.activeElement !== this.node;
+    this.mounted.forEach(node => node.remove());
+    this.mounted = new Map();
+    this.arrange();
+    this.scrollToCurrent();
+    this.draw();
+    if (hadFocus) {
+      this.focus();
+    }
+  }
+
+  private arrange(): void {
+    this.arranged = arrange(this.model, this.lines, this.findingHeights, this.narrow ? NARROW_LABEL : 0);
+    const { items, tops } = this.arranged;
+    this.sizer.style.setProperty('height', `${(tops[items.length] ?? 0) + 2}px`);
+  }
+
+  private itemAt(y: number): number {
+    const { items, tops } = this.arranged;
+    return lastAtMost(items.length, index => tops[index] ?? 0, y);
+  }
+
+  private lineOf(token: number): number {
+    return lastAtMost(this.lines.length, index => this.lines[index]?.from ?? 0, token);
+  }
+
+  private scrollToCurrent(): void {
+    const item = this.arranged.ofLine[this.lineOf(this.current)] ?? 0;
+    const top = this.arranged.tops[item] ?? 0;
+    const bottom = this.arranged.tops[item + 1] ?? top;
+    const height = this.node.clientHeight;
+    const { scrollTop } = this.node;
+    if (top < scrollTop || bottom > scrollTop + height) {
+      const near = Math.abs(top - scrollTop) < 2 * height;
+      this.node.scrollTop = near ? (top < scrollTop ? top : bottom - height) : Math.max(0, top - height / 3);
+    }
+  }
+
+  private elementOf(token: number): HTMLElement | null {
+    return this.window.querySelector<HTMLElement>(`.wb-tline [data-i="${token}"]`);
+  }
+
+  private markCurrent(previous: number): void {
+    for (const node of this.window.querySelectorAll<HTMLElement>(`[data-i="${previous}"]`)) {
+      node.classList.remove('wb-cur');
+      node.removeAttribute('tabindex');
+      node.removeAttribute('aria-label');
+    }
+    const node = this.elementOf(this.current);
+    if (node !== null) {
+      node.classList.add('wb-cur');
+      node.tabIndex = 0;
+      node.setAttribute('aria-label', spokenToken(this.model, this.current, this.trans));
+    }
+  }
+
+  /** Mount what is on screen and a little more; keep what is mounted already. */
+  private draw(): void {
+    const { items, tops } = this.arranged;
+    if (items.length === 0) {
+      this.window.replaceChildren();
+      this.mounted.clear();
+      return;
+    }
+    const height = this.node.clientHeight || MOST_HEIGHT;
+    const margin = OVERSCAN_LINES * LINE_HEIGHT;
+    const first = this.itemAt(this.node.scrollTop - margin);
+    const last = this.itemAt(this.node.scrollTop + height + margin);
+    const hadFocus = this.node.contains(document.activeElement) && document.activeElement !== this.node;
+    this.mount(first, last);
+    this.window.style.setProperty('transform', `translateY(${tops[first] ?? 0}px)`);
+    this.markCurrent(this.current);
+    if (hadFocus && !this.node.contains(document.activeElement)) {
+      this.focus();
+    }
+    this.measureFindings();
+    this.reportView();
+  }
+
+  private mount(first: number, last: number): void {
+    const wanted = new Map<Key, HTMLElement>();
+    const flows = new Map<Key, HTMLElement[]>();
+    for (let index = first; index <= last; index += 1) {
+      const item = this.arranged.items[index];
+      if (item === undefined) {
+        continue;
+      }
+      if (item.kind === 'line') {
+        const key = `b${item.block}`;
+        wanted.set(key, wanted.get(key) ?? this.mounted.get(key) ?? blockNode(this.model, item.block, this.trans));
+        const line = this.mounted.get(`l${item.line}`) ?? this.lineNode(item.line);
+        wanted.set(`l${item.line}`, line);
+        flows.set(key, [...(flows.get(key) ?? []), line]);
+      } else {
+        const key = item.kind === 'finding' ? `f${item.finding}` : `d${item.document}`;
+        wanted.set(
+          key,
+          this.mounted.get(key) ??
+            (item.kind === 'finding'
+              ? findingNode(this.model, item.finding, this.trans)
+              : documentNode(this.model, item.document, this.trans))
+        );
+      }
+    }
+    this.mounted.forEach((node, key) => {
+      if (!wanted.has(key)) {
+        node.remove();
+      }
+    });
+    this.mounted = wanted;
+    flows.forEach((lines, key) => {
+      const turn = wanted.get(key);
+      const flow = turn?.lastElementChild;
+      if (flow instanceof HTMLElement) {
+        keepOrder(flow, lines);
+      }
+      const first = this.lines[Number(lines[0]?.dataset['line'])];
+      turn?.classList.toggle(
+        'wb-cont',
+        first !== undefined && (first.skip > 0 || first.from !== this.model.blocks[first.block]?.start)
+      );
+    });
+    keepOrder(
+      this.window,
+      [...wanted].filter(([key]) => !key.startsWith('l')).map(([, node]) => node)
+    );
+  }
+
+  private lineNode(index: number): HTMLElement {
+    const line = this.lines[index];
+    const node = line === undefined ? h('div', { class: 'wb-tline' }) : lineElement(this.model, line, this.trans);
+    node.dataset['line'] = String(index);
+    return node;
+  }
+
+  /** A finding's height is known once it is in the page; then everything below moves. */
+  private measureFindings(): void {
+    let changed = false;
+    this.mounted.forEach((node, key) => {
+      const height = key.startsWith('f') ? node.offsetHeight : 0;
+      const index = Number(key.slice(1));
+      if (height > 0 && Math.abs((this.findingHeights.get(index) ?? 0) - height) > 1) {
+        this.findingHeights.set(index, height);
+        changed = true;
+      }
+    });
+    if (changed) {
+      this.arrange();
+    }
+  }
+
+  private reportView(): void {
+    const top = this.node.scrollTop + BLOCK_PADDING;
+    const lineNear = (y: number, step: 1 | -1): Line | undefined => {
+      for (let index = this.itemAt(y); index >= 0 && index < this.arranged.items.length; index += step) {
+        const item = this.arranged.items[index];
+        if (item?.kind === 'line') {
+          return this.lines[item.line];
+        }
+      }
+      return undefined;
+    };
+    const bottom = this.node.scrollTop + this.node.clientHeight - LINE_HEIGHT / 2;
+    this.props.onView(lineNear(top, 1)?.from ?? 0, lineNear(bottom, -1)?.to ?? this.model.length);
+  }
+}
+
+export function tokenGrid(props: TokenGridProps, trans: Trans): TokenGrid {
+  const grid = new Grid(props.model, props, trans);
+  return {
+    node: grid.node,
+    get current() {
+      return grid.current;
+    },
+    go: (token, focus) => grid.go(token, focus),
+    step: by => grid.step(by),
+    focus: () => grid.focus(),
+    update: model => grid.show(model),
+    dispose: () => grid.dispose()
+  };
+}

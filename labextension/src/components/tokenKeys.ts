@@ -1,0 +1,51 @@
+/** Keys of the token-mask viewer: what they do, and how they reach it inside JupyterLab. */
+import { on } from './component';
+
+/** By `KeyboardEvent.key`; told whether Shift is held. */
+export type KeyActions = Readonly<Record<string, (shift: boolean) => void>>;
+
+/**
+ * Obey keys while the focus is inside `node`, never otherwise.
+ *
+ * Lab takes the keys of its command mode on their way down, at the document. While the focus is here, plain keys are
+ * ours; keys with Ctrl, Alt or Cmd stay Lab's.
+ */
+export function obeyKeys(node: HTMLElement, actions: KeyActions, signal: AbortSignal): void {
+  let focused: AbortController | null = null;
+  const suppress = (event: KeyboardEvent): void => {
+    node.toggleAttribute('data-lm-suppress-shortcuts', !(event.ctrlKey || event.metaKey || event.altKey));
+  };
+  on(
+    node,
+    'focusin',
+    () => {
+      focused?.abort();
+      focused = new AbortController();
+      window.addEventListener('keydown', suppress, { capture: true, signal: focused.signal });
+    },
+    signal
+  );
+  on(node, 'focusout', () => focused?.abort(), signal);
+  signal.addEventListener('abort', () => focused?.abort(), { once: true });
+  on(
+    node,
+    'keydown',
+    event => {
+      const action = event.ctrlKey || event.metaKey || event.altKey ? undefined : actions[event.key];
+      if (action !== undefined) {
+        event.preventDefault();
+        event.stopPropagation();
+        action(event.shiftKey);
+      }
+    },
+    signal
+  );
+}
+
+/** Give the focus back to what holds the output: the notebook cell, where there is one. */
+export function leaveTo(node: HTMLElement): void {
+  if (document.activeElement instanceof HTMLElement) {
+    document.activeElement.blur();
+  }
+  node.parentElement?.closest<HTMLElement>('[tabindex]')?.focus();
+}

@@ -1,0 +1,149 @@
+"""Parameter counts against the models that transformers builds on the meta device."""
+
+import json
+
+import pytest
+
+from workbench.errors import ModelError, RecipeError
+from workbench.memory.architecture import from_config, of_model
+from workbench.memory.presets import PRESETS
+from workbench.recipes import Recipe
+
+TOTALS = {
+    "meta-llama/Llama-3.2-1B": 1_235_814_400,
+    "meta-llama/Llama-3.2-3B": 3_212_749_824,
+    "meta-llama/Llama-3.1-8B": 8_030_261_248,
+    "meta-llama/Llama-2-7b-hf": 6_738_415_616,
+    "Qwen/Qwen2.5-0.5B": 494_032_768,
+    "Qwen/Qwen2.5-1.5B": 1_543_714_304,
+    "Qwen/Qwen2.5-7B": 7_615_616_512,
+    "Qwen/Qwen3-0.6B": 596_049_920,
+    "mistralai/Mistral-7B-v0.1": 7_241_732_096,
+}
+
+SMALL = {
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 99,
+}
+
+
+def on_meta(config):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    values = dict(config)
+    family = values.pop("model_type")
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **values))
+
+
+def count(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", TOTALS)
+def test_preset_has_the_published_parameter_count(name):
+    assert of_model(name).total == TOTALS[name]
+
+
+@pytest.mark.parametrize("name", TOTALS)
+def test_preset_matches_the_model_transformers_builds(name):
+    assert of_model(name).total == count(on_meta(PRESETS[name]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_type": "llama"},
+        {"model_type": "llama", "attention_bias": True, "mlp_bias": True},
+        {"model_type": "llama", "head_dim": 20, "tie_word_embeddings": True},
+        {"model_type": "mistral", "head_dim": None},
+        {"model_type": "qwen2", "tie_word_embeddings": True},
+        {"model_type": "qwen3"},
+        {"model_type": "qwen3", "attention_bias": True, "head_dim": 16},
+    ],
+)
+def test_small_config_of_every_family_matches_transformers_by_kind(changes):
+    config = {**SMALL, "tie_word_embeddings": False, **changes}
+    model, found = on_meta(config), from_config(config)
+    kinds = dict.fromkeys(found.parameters, 0)
+    for name, parameter in model.named_parameters():
+        kind = "norms" if "norm" in name else next((k for k in ("mlp", "embed", "lm_head") if k in name), "attention")
+        kinds[{"embed": "embedding", "lm_head": "head"}.get(kind, kind)] += parameter.numel()
+    assert dict(found.parameters) == kinds
+
+
+def test_missing_tie_and_kv_heads_read_as_transformers_reads_them():
+    config = {"model_type": "llama", **SMALL}
+    del config["num_key_value_heads"]
+    assert from_config(config).total == count(on_meta(config))
+
+
+@pytest.mark.parametrize("targets", ["all-linear", ("q_proj", "v_proj"), ("down_proj",)])
+def test_adapter_has_as_many_parameters_as_peft_makes(targets):
+    from peft import LoraConfig, get_peft_model
+
+    config = {"model_type": "qwen2", **SMALL}
+    wanted = targets if isinstance(targets, str) else list(targets)
+    model = get_peft_model(on_meta(config), LoraConfig(r=5, target_modules=wanted, task_type="CAUSAL_LM"))
+    made = sum(parameter.numel() for name, parameter in model.named_parameters() if "lora_" in name)
+    assert from_config(config).adapter_parameters(Recipe(r=5, target_modules=targets)) == made
+
+
+@pytest.mark.parametrize("family", ["gemma2", "mixtral", "gpt2", None, "Llama"])
+def test_unknown_architecture_is_refused_by_name(family):
+    with pytest.raises(ModelError, match=f"{family!r}.*WB801"):
+        from_config({**SMALL, "model_type": family})
+
+
+@pytest.mark.parametrize("value", [None, 0, -1, "48", 2.5, True])
+def test_config_with_a_bad_shape_is_refused(value):
+    with pytest.raises(ModelError, match=r"hidden_size=.*WB802"):
+        from_config({**SMALL, "model_type": "llama", "hidden_size": value})
+
+
+def test_quantised_weights_are_refused():
+    with pytest.raises(ModelError, match="quantization_config"):
+        from_config({**SMALL, "model_type": "llama", "quantization_config": {"quant_method": "bitsandbytes"}})
+
+
+def test_unknown_lora_target_is_refused_by_name():
+    with pytest.raises(RecipeError, match=r"'c_attn'.*WB803"):
+        of_model("meta-llama/Llama-3.2-1B").targets(Recipe(target_modules=("q_proj", "c_attn")))
+
+
+def test_config_is_read_from_a_folder(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mistral", **SMALL}), encoding="utf-8")
+    assert of_model(str(tmp_path)).family == "mistral"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", ""])
+def test_broken_config_file_is_a_model_error(tmp_path, text):
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match="WB804"):
+        of_model(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["nobody/nothing-here", "../../etc", "", "a b c"])
+def test_model_that_is_nowhere_is_named_in_the_error(name):
+    with pytest.raises(ModelError, match="WB804"):
+        of_model(name)
+
+
+def test_embedded_model_matches_its_shipped_config():
+    from pathlib import Path
+
+    import workbench
+
+    path = Path(workbench.__path__[0], "tiny_llama", "assets", "config.json")
+    if not path.is_file():
+        pytest.skip("the embedded model's files are not built in this checkout")
+    config = json.loads(path.read_text(encoding="utf-8"))
+    wanted = {
+        key: value for key, value in config.items() if key not in ("dtype", "torch_dtype", "transformers_version")
+    }
+    assert of_model("tiny-llama").total == count(on_meta(wanted))
