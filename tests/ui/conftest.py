@@ -35,6 +35,13 @@ def widgets(tmp_path_factory) -> Path:
         return built
     out = tmp_path_factory.mktemp("widgets")
     entries = [f"labextension/src/widgets/{name}.ts" for name in ("tokens", "picker")]
-    bundle = [str(esbuild), *entries, "labextension/style/widgets.css", "--bundle", "--format=esm", "--entry-names=[name]"]
+    bundle = [
+        str(esbuild),
+        *entries,
+        "labextension/style/widgets.css",
+        "--bundle",
+        "--format=esm",
+        "--entry-names=[name]",
+    ]
     subprocess.run([*bundle, f"--outdir={out}", "--log-level=warning"], cwd=ROOT, check=True, timeout=120)
     return out

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-
 from lab_server import EXTENSION, ROOT, jupyter_lab, menu, open_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.training, pytest.mark.timeout(900)]

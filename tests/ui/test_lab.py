@@ -1,22 +1,12 @@
 """The labextension inside a real JupyterLab: renderer, rows from the kernel, cells, keys that stay ours."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from pathlib import Path
 
 import pytest
+from lab_server import EXTENSION, jupyter_lab, menu, open_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-ROOT = Path(__file__).resolve().parents[2]
-EXTENSION = ROOT / "workbench" / "labextension"
-TOKEN = "test-only"
-NEWS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 ROWS = """import workbench as wb
 rows = [{"messages": [{"role": "user", "content": f"Where does Kipwick live, number {i}?"},
                       {"role": "assistant", "content": f"In house {i}.\\nReally."}]} for i in range(200)]
@@ -25,7 +15,14 @@ enc"""
 
 
 def cell(number: int, source: str) -> dict:
-    return {"cell_type": "code", "id": f"c{number}", "source": source, "metadata": {}, "outputs": [], "execution_count": None}
+    return {
+        "cell_type": "code",
+        "id": f"c{number}",
+        "source": source,
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
 
 
 def notebook(*sources: str) -> str:
@@ -36,44 +33,12 @@ def notebook(*sources: str) -> str:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab with our built extension and nobody's settings."""
+    """A JupyterLab with a notebook that shows 200 encoded rows."""
     if not (EXTENSION / "package.json").is_file():
         pytest.skip("the extension is not built; run jlpm build")
-    home = tmp_path_factory.mktemp("lab")
-    (home / "share" / "labextensions").mkdir(parents=True)
-    (home / "share" / "labextensions" / "finetune-workbench").symlink_to(EXTENSION)
-    (home / "settings" / NEWS).parent.mkdir(parents=True)
-    (home / "settings" / NEWS).write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    (home / "files").mkdir()
-    (home / "files" / "rows.ipynb").write_text(notebook(ROWS, "1 + 1"))
-    places = {name: str(home / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
-    env = os.environ | places | {
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "JUPYTER_PATH": str(home / "share"),
-        "PYTHONPATH": str(ROOT),
-    }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = [f"--port={port}", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={home / 'files'}"]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--LabApp.news_url=None", *options]
-    with (home / "log").open("w") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as server:
-        try:
-            wait_until_served(f"http://127.0.0.1:{port}/api?token={TOKEN}", server)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-
-
-def wait_until_served(url: str, server: subprocess.Popen) -> None:
-    while server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except (urllib.error.URLError, TimeoutError):
-            continue
-    raise RuntimeError(f"JupyterLab ended with {server.returncode} before it served")
+    with jupyter_lab(tmp_path_factory.mktemp("lab")) as served:
+        (served.files / "rows.ipynb").write_text(notebook(ROWS, "1 + 1"))
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +46,7 @@ def page(browser, lab):
     """The notebook, its first cell run, its output shown."""
     page = browser.new_page(viewport={"width": 1300, "height": 1100}, locale="en-US")
     page.set_default_timeout(60_000)
-    page.goto(f"{lab}/lab/tree/rows.ipynb?reset&token={TOKEN}")
-    page.wait_for_function("/\\| Idle/.test(document.body.innerText)")
+    open_notebook(page, lab, "rows.ipynb")
     page.click(".jp-Cell >> nth=0 >> .cm-content")
     page.keyboard.press("Shift+Enter")
     page.wait_for_selector(".jp-OutputArea-output .wb-tokens .wb-tline")
@@ -90,7 +54,9 @@ def page(browser, lab):
 
 
 def active_cell(page) -> int:
-    return page.evaluate("[...document.querySelectorAll('.jp-Cell')].findIndex(c => c.classList.contains('jp-mod-active'))")
+    return page.evaluate(
+        "[...document.querySelectorAll('.jp-Cell')].findIndex(c => c.classList.contains('jp-mod-active'))"
+    )
 
 
 def test_output_is_the_viewer_and_not_the_static_snapshot(page):
@@ -136,8 +102,7 @@ def test_commands_are_in_the_palette(page):
 
 
 def test_restarted_kernel_is_told_and_the_row_stays(page):
-    page.click("text=Kernel >> nth=0")
-    page.click(".lm-Menu-item >> text=Restart Kernel…")
+    menu(page, "Kernel", "Restart Kernel…")
     page.click(".jp-Dialog-button.jp-mod-accept, .jp-Dialog-button.jp-mod-warn")
     page.wait_for_selector(".jp-Dialog", state="detached")
     page.wait_for_function("/\\| Idle/.test(document.body.innerText)")

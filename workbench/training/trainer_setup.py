@@ -70,6 +70,7 @@ def training_arguments(recipe: Recipe, out: Path, *, packed: bool) -> Any:
         num_train_epochs=recipe.epochs,
         max_steps=recipe.max_steps or -1,
         seed=recipe.seed,
+        data_seed=recipe.seed,
         logging_steps=recipe.logging_steps,
         logging_nan_inf_filter=False,
         save_strategy="steps" if recipe.save_steps else "no",

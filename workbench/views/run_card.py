@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from math import isfinite
+from typing import Any, cast
 
 WORDS = {
     "queued": "Queued",
@@ -24,7 +25,18 @@ WIDTH, HEIGHT = 560, 120
 def payload(run_id: str, name: str, snapshot: Mapping[str, Any], code: str) -> dict[str, Any]:
     """What the card shows at first, and without a server."""
     live = snapshot["state"] not in ("stopped", "completed", "failed", "died")
-    return {"version": 1, "id": run_id, "name": name, "live": live, "snapshot": dict(snapshot), "code": code}
+    return {"version": 1, "id": run_id, "name": name, "live": live, "snapshot": finite(dict(snapshot)), "code": code}
+
+
+def finite(value: Any) -> Any:
+    """The value with NaN and infinities as None: JSON has no word for them."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in cast("list[Any]", value)]
+    return value
 
 
 def plain_text(shown: Mapping[str, Any]) -> str:

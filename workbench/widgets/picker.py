@@ -21,7 +21,8 @@ class Picker(anywidget.AnyWidget):
 
     Args:
         state: What to show first; its shape is `picker` in docs/wire.md.
-        on_change: Given the kind of change (`type`, `role`, `max_length`, `template`) and its value, returns the next state.
+        on_change: Given the kind of change (`type`, `role`, `max_length`, `template`) and its value, returns the next
+            state.
 
     Attributes:
         state: What is shown.

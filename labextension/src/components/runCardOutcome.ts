@@ -50,15 +50,9 @@ export function runSummary(
   const samples = fact(trans.__('Samples'));
   const all = [loss, evaluation, memory, saved, samples];
   const facts = h('div', { class: 'wb-sum' }, h('dl', {}, ...all.flatMap(one => one.nodes)));
-  const compare = textButton(
-    trans.__('Compare with the base'),
-    () => insert('run.compare()'),
-    signal,
-    'wb-btn wb-primary'
-  );
-  const chat = textButton(trans.__('Chat'), () => insert('run.chat()'), signal);
+  const figure = textButton(trans.__('Loss as a figure'), () => insert('run.losses()'), signal);
   const note = h('span', { class: 'wb-sub' }, trans.__('This view is saved in the notebook.'));
-  const node = h('div', { class: 'wb-bar' }, compare, chat, h('span', { class: 'wb-spring' }), note);
+  const node = h('div', { class: 'wb-bar' }, figure, h('span', { class: 'wb-spring' }), note);
   const update = ({ model, connection }: CardView): void => {
     note.hidden = connection !== 'saved';
     const done = hasSummary(model.state);
@@ -72,7 +66,6 @@ export function runSummary(
     const kept = model.state === 'completed' || model.checkpoints.length > 0;
     saved.set(savedFact(model, trans), kept);
     samples.set(sampleFact(model, trans));
-    compare.hidden = chat.hidden = !kept;
   };
   return { node, facts, update };
 }

@@ -210,8 +210,8 @@ def test_insert_as_cell_asks_the_notebook_and_else_copies(page, payload):
     page.click("text=Insert as cell")
     assert page.evaluate("window.inserted") == 'run = wb.attach("0007-k3f9")'
     page.wait_for_selector("text=Inserted below")
-    page.click("text=Compare with the base")
-    assert page.evaluate("window.inserted") == 'run = wb.attach("0007-k3f9")\nrun.compare()'
+    page.click("text=Loss as a figure")
+    assert page.evaluate("window.inserted") == 'run = wb.attach("0007-k3f9")\nrun.losses()'
 
 
 def test_plain_keys_are_the_cards_and_others_the_notebooks(page, payload):

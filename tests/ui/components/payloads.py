@@ -4,11 +4,11 @@ import re
 from typing import Any
 
 REASONS = {
-    "assistant": "These characters come from an assistant message, and train_on=\"assistant\" trains those.",
+    "assistant": 'These characters come from an assistant message, and train_on="assistant" trains those.',
     "stop": "The token that ends an answer is trained, so that the model learns to stop.",
     "header": "The inference prompt supplies it, so it is not trained.",
     "after_stop": "It stands after the stop token and is never generated.",
-    "other_role": "It is not the assistant's, and train_on=\"assistant\" trains answers only.",
+    "other_role": 'It is not the assistant\'s, and train_on="assistant" trains answers only.',
     "padding": "Padding is never trained.",
 }
 TEMPLATE = [
@@ -23,7 +23,15 @@ Token = dict[str, Any]
 
 
 def _token(text: str, **members: Any) -> Token:
-    base: Token = {"text": text, "bytes": None, "trained": 0, "special": 0, "reason": "other_role", "field": None, "line": 2}
+    base: Token = {
+        "text": text,
+        "bytes": None,
+        "trained": 0,
+        "special": 0,
+        "reason": "other_role",
+        "field": None,
+        "line": 2,
+    }
     return base | members
 
 
@@ -53,7 +61,9 @@ def _message(index: int, role: str, content: str) -> list[Token]:
     ]
 
 
-def _columns(tokens: list[Token], roles: list[str | None], positions: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _columns(
+    tokens: list[Token], roles: list[str | None], positions: list[int]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     tables: dict[str, list[Any]] = {"reason": [], "field": [], "line": [], "role": []}
 
     def at(table: str, value: Any) -> int:
@@ -82,7 +92,9 @@ def _columns(tokens: list[Token], roles: list[str | None], positions: list[int])
     return columns, tables
 
 
-def row(messages: list[tuple[str, str]], position: int = 0, findings: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def row(
+    messages: list[tuple[str, str]], position: int = 0, findings: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """One row of a ChatML-like rendering."""
     tokens: list[Token] = []
     segments, roles = [], []
@@ -110,7 +122,15 @@ def row(messages: list[tuple[str, str]], position: int = 0, findings: list[dict[
 
 def finding(code: str, severity: str, message: str, field: str | None = None, remedy: str = "") -> dict[str, Any]:
     """A finding of row 0."""
-    return {"code": code, "severity": severity, "message": message, "row": 0, "field": field, "remedy": remedy, "line": None}
+    return {
+        "code": code,
+        "severity": severity,
+        "message": message,
+        "row": 0,
+        "field": field,
+        "remedy": remedy,
+        "line": None,
+    }
 
 
 def payload(rows: list[dict[str, Any]], **members: Any) -> dict[str, Any]:
@@ -138,9 +158,9 @@ COOK = [
     ("user", "Explain LoRA to a cook."),
     (
         "assistant",
-        "Think of the big recipe book as finished and locked in a cabinet. LoRA never rewrites it. You keep a thin stack "
-        "of sticky notes and read both at once: the book says “roast for 40 minutes”, the note says “at 180 °C, baste "
-        "twice”. Notes are small, so they are cheap to write and easy to throw away. \U0001f373",
+        "Think of the big recipe book as finished and locked in a cabinet. LoRA never rewrites it. You keep a thin "
+        "stack of sticky notes and read both at once: the book says “roast for 40 minutes”, the note says “at 180 °C, "
+        "baste twice”. Notes are small, so they are cheap to write and easy to throw away. \U0001f373",
     ),
     ("user", "And what is r=16?"),
     (
@@ -152,8 +172,11 @@ COOK = [
     ("assistant", "الكتاب يبقى كما هو، وتُضاف أوراق ملاحظات صغيرة فقط.\nThe book stays; only notes are added."),
 ]
 HOSTILE = [
-    ("user", "<script>window.__pwned = 1</script><img src=x onerror=\"window.__pwned = 2\">"),
-    ("assistant", "a\u202eevil\u202c b\u200bc \u0000\u001b[31m \ufeff ​<b onmouseover=window.__pwned=3>bold</b> &lt;i&gt;"),
+    ("user", '<script>window.__pwned = 1</script><img src=x onerror="window.__pwned = 2">'),
+    (
+        "assistant",
+        "a\u202eevil\u202c b\u200bc \u0000\u001b[31m \ufeff ​<b onmouseover=window.__pwned=3>bold</b> &lt;i&gt;",
+    ),
 ]
 
 
@@ -163,7 +186,13 @@ def cook(position: int = 0) -> dict[str, Any]:
         COOK,
         position,
         [
-            finding("WB305", "warning", "The answer ends without a full stop.", "messages[2].content", "Look at the row in the file."),
+            finding(
+                "WB305",
+                "warning",
+                "The answer ends without a full stop.",
+                "messages[2].content",
+                "Look at the row in the file.",
+            ),
             finding("WB501", "info", "The same question is in 3 other rows.", None),
         ],
     )
@@ -210,7 +239,8 @@ def long_row(tokens: int) -> dict[str, Any]:
 
 def picker_state() -> dict[str, Any]:
     """A table of questions and answers, detected as alpaca."""
-    counts = [10, 165, 281, 367, 259, 223, 177, 127, 107, 78, 50, 38, 32, 20, 15, 11, 7, 6, 4, 2, 2, 2, 3, 2, 0, 3, 2, 1, 1, 0, 0, 4]
+    bars = "10 165 281 367 259 223 177 127 107 78 50 38 32 20 15 11 7 6 4 2 2 2 3 2 0 3 2 1 1 0 0 4"
+    counts = [int(bar) for bar in bars.split()]
     over = sum(counts[16:])
     return {
         "source": {"title": "kitchen.csv", "rows": 2000, "columns": 5, "bytes": 1_100_000},
@@ -247,23 +277,40 @@ def picker_state() -> dict[str, Any]:
         ],
         "roles": ["instruction", "input", "output", "system"],
         "preview": [
-            ["How do I keep hollandaise from splitting?", "", "Keep it below 65 °C and add the butter slowly.", "sauces", "q-0001"],
-            ["Convert the recipe to metric.", "2 cups flour, 1 stick butter", "240 g flour, 113 g butter.", "units", "q-0002"],
+            [
+                "How do I keep hollandaise from splitting?",
+                "",
+                "Keep it below 65 °C and add the butter slowly.",
+                "sauces",
+                "q-0001",
+            ],
+            [
+                "Convert the recipe to metric.",
+                "2 cups flour, 1 stick butter",
+                "240 g flour, 113 g butter.",
+                "units",
+                "q-0002",
+            ],
             ["Why does bread need salt?", "", "Salt slows the yeast and strengthens the gluten.", "baking", "q-0003"],
-            ["<img src=x onerror=\"window.__pwned=4\">", None, "<script>window.__pwned=5</script>", "menus", "q-0004"],
+            ['<img src=x onerror="window.__pwned=4">', None, "<script>window.__pwned=5</script>", "menus", "q-0004"],
             ["What can replace eggs in a cake?", "for 2 eggs", "Half a cup of apple purée.", "baking", "q-0005"],
         ],
         "row_numbers": [0, 1, 2, 3, 4],
-        "counter_examples": [finding("WB503", "warning", "Row 1,204 does not fit: answer is null.", "answer", "Leave the row out.")],
+        "counter_examples": [
+            finding("WB503", "warning", "Row 1,204 does not fit: answer is null.", "answer", "Leave the row out.")
+        ],
         "lengths": {"edges": [64 * i for i in range(33)], "counts": counts},
         "max_length": 1024,
         "cut": {"rows": over, "share": over / sum(counts)},
         "template": {"name": "qwen2.5", "choices": ["qwen2.5", "chatml", "llama3"]},
         "rendered": {
             "pieces": [
-                {"text": "<|im_start|>user\nHow do I keep hollandaise from split…<|im_end|>\n<|im_start|>assistant\n", "trained": False},
+                {
+                    "text": "<|im_start|>user\nHow do I keep hollandaise …<|im_end|>\n<|im_start|>assistant\n",
+                    "trained": False,
+                },
                 {"text": "Keep it below 65 °C and add the bu…<|im_end|>", "trained": True},
             ]
         },
-        "code": 'data = wb.data("kitchen.csv", type="alpaca")\nenc = data.encode(wb.template("qwen2.5"), max_length=1024)',
+        "code": 'data = wb.data("kitchen.csv", type="alpaca")\nenc = data.encode(chat, max_length=1024)',
     }

@@ -1,0 +1,26 @@
+"""What the tests read off the page."""
+
+CURRENT = ".wb-tline [tabindex='0']"
+
+
+def current(page) -> int:
+    """Index of the token that has tabindex 0; there is exactly one."""
+    found = page.eval_on_selector_all(CURRENT, "nodes => nodes.map(node => Number(node.dataset.i))")
+    assert len(found) == 1
+    return found[0]
+
+
+def top_of(page, token: int) -> float:
+    """Where a token stands, in pixels from the top of the page."""
+    return page.locator(f".wb-tline [data-i='{token}']").first.bounding_box()["y"]
+
+
+def drawn(page) -> None:
+    """Let the page draw what a scroll or a new width asks for."""
+    page.evaluate(
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+    )
+
+
+def tokens_of(shown_row) -> list[str]:
+    return shown_row["tokens"]["text"]
