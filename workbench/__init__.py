@@ -11,7 +11,15 @@ Importing this imports nothing else: names are loaded when they are first used.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers; at run time names are loaded when first used
+    from workbench._version import __version__
+    from workbench.api.data import data
+    from workbench.api.demo import demo
+    from workbench.api.recipe import open, recipe
+    from workbench.api.run import attach, runs, warm
+    from workbench.api.template import template, templates
 
 _PUBLIC = {
     "attach": "workbench.api.run",
@@ -40,11 +48,11 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def _jupyter_labextension_paths() -> list[dict[str, str]]:
+def _jupyter_labextension_paths() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]  # JupyterLab's hook
     """Where JupyterLab finds the prebuilt extension (used by development installs)."""
     return [{"src": "labextension", "dest": "finetune-workbench"}]
 
 
-def _jupyter_server_extension_points() -> list[dict[str, str]]:
+def _jupyter_server_extension_points() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]  # server's
     """Tell Jupyter Server which module adds our routes."""
     return [{"module": "workbench.server"}]
