@@ -225,14 +225,12 @@ const feeds = new Map<string, Feed>();
  *
  * Cards of the same run share the first one's transport and loop.
  */
-export function follow(
-  initial: RunModel,
-  transport: RunTransport,
-  listener: (view: FeedView) => void
-): Subscription {
+export function follow(initial: RunModel, transport: RunTransport, listener: (view: FeedView) => void): Subscription {
   let feed = feeds.get(initial.id);
   if (feed === undefined) {
-    feed = new Feed({ model: initial, connection: 'connecting', error: null }, transport, () => feeds.delete(initial.id));
+    feed = new Feed({ model: initial, connection: 'connecting', error: null }, transport, () =>
+      feeds.delete(initial.id)
+    );
     feeds.set(initial.id, feed);
   }
   return feed.subscribe(listener);

@@ -12,8 +12,7 @@ export interface RunEvent {
   readonly [member: string]: unknown;
 }
 
-const number = (value: unknown): number | null =>
-  typeof value === 'number' && Number.isFinite(value) ? value : null;
+const number = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 const record = (value: unknown): Readonly<Record<string, unknown>> | null =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -40,7 +39,11 @@ const KINDS: Readonly<Record<string, (model: RunModel, event: RunEvent) => RunMo
     ...model,
     warnings: [
       ...model.warnings,
-      { step: number(event['step']) ?? model.step, code: text(event['code']) ?? '', message: text(event['message']) ?? '' }
+      {
+        step: number(event['step']) ?? model.step,
+        code: text(event['code']) ?? '',
+        message: text(event['message']) ?? ''
+      }
     ]
   })
 };
