@@ -45,3 +45,13 @@ def widgets(tmp_path_factory) -> Path:
     ]
     subprocess.run([*bundle, f"--outdir={out}", "--log-level=warning"], cwd=ROOT, check=True, timeout=120)
     return out
+
+
+@pytest.fixture(autouse=True)
+def jp_asyncio_loop():
+    """No loop: pytest-jupyter's fixture of this name would close the one that Playwright runs on."""
+
+
+@pytest.fixture(autouse=True)
+def jp_server_cleanup():
+    """Nothing to clean, for the same reason."""
