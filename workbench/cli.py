@@ -217,9 +217,12 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _follow(options: argparse.Namespace, run: Any) -> int:
     """Print what happens until the run ends."""
+    from workbench.views.run_card import finite
+
     for event in run.follow():
         if options.json:
-            _print(json.dumps({key: value for key, value in event.items() if key != "crc"}, ensure_ascii=False))
+            told = finite({key: value for key, value in event.items() if key != "crc"})
+            _print(json.dumps(told, ensure_ascii=False))
         else:
             line = _event_line(event)
             if line:
@@ -369,7 +372,12 @@ def _emit(options: argparse.Namespace, value: Any, text: str, stream: Any = None
 
 
 def _print(text: str, stream: Any = None) -> None:
-    print(text, file=stream or sys.stdout, flush=True)
+    out = stream or sys.stdout
+    try:
+        print(text, file=out, flush=True)
+    except UnicodeEncodeError:  # half an emoji in the data, or a terminal that is not UTF-8
+        code = getattr(out, "encoding", None) or "utf-8"
+        print(text.encode(code, "backslashreplace").decode(code), file=out, flush=True)
 
 
 Add = Callable[[argparse.ArgumentParser], None]

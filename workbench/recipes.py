@@ -19,6 +19,11 @@ Adapter = Literal["lora", "none"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
+def _require(fits: bool, name: str, value: object, want: str) -> None:
+    if not fits:
+        raise RecipeError(f"{name}={value!r} is out of range.", remedy=f"It must be {want}.", code="WB402")
+
+
 @dataclass(frozen=True, slots=True)
 class DataSpec:
     """Which rows, read how.
@@ -32,6 +37,13 @@ class DataSpec:
     path: str | None = None
     type: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("path", "type"):
+            value: object = getattr(self, name)
+            _require(value is None or isinstance(value, str), f"data.{name}", value, "text, or None")
+        columns: object = getattr(self, "columns")  # noqa: B009  # a YAML file can say anything
+        _require(isinstance(columns, Mapping), "data.columns", columns, "a mapping of column names")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,10 @@ class Recipe:
     save_steps: int | None = None
 
     def __post_init__(self) -> None:
+        for name, (kinds, want) in KINDS.items():
+            value = getattr(self, name)
+            fits = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+            _require(fits, name, value, want)
         for name in ("r", "lora_alpha", "per_device_train_batch_size", "gradient_accumulation_steps", "logging_steps"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("max_length", "max_steps", "save_steps"):
@@ -119,6 +135,35 @@ class Recipe:
         return replace(self, **_checked(changes, type(self), "recipe"))
 
 
+_TEXT, _WHOLE, _NUMBER, _FLAG = (str,), (int,), (int, float), (bool,)
+_NONE = (type(None),)
+_WORDS: dict[tuple[type, ...], str] = {
+    _TEXT: "text",
+    (*_TEXT, *_NONE): "text, or None",
+    _WHOLE: "a whole number",
+    (*_WHOLE, *_NONE): "a whole number, or None",
+    _NUMBER: "a number (YAML reads 2e-4 as text: write 2.0e-4)",
+    _FLAG: "true or false",
+}
+
+
+def _kinds(kinds: tuple[type, ...], names: str) -> dict[str, tuple[tuple[type, ...], str]]:
+    return {name: (kinds, _WORDS[kinds]) for name in names.split()}
+
+
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    **_kinds(_TEXT, "model method adapter packing precision train_on lr_scheduler_type optim"),
+    **_kinds((*_TEXT, *_NONE), "revision template tokenizer"),
+    **_kinds(_WHOLE, "r lora_alpha per_device_train_batch_size gradient_accumulation_steps logging_steps"),
+    **_kinds(_WHOLE, "warmup_steps seed"),
+    **_kinds((*_WHOLE, *_NONE), "max_length max_steps save_steps"),
+    **_kinds(_NUMBER, "learning_rate lora_dropout weight_decay max_grad_norm epochs"),
+    **_kinds(_FLAG, "trust_remote_code gradient_checkpointing"),
+    "target_modules": ((str, tuple, list), "text, or a list of names"),
+    "data": ((DataSpec,), "a mapping with path, type and columns"),
+}
+"""What a field may hold, with the words for it: a YAML file can say anything."""
+
 CHOICES: dict[str, tuple[str, ...]] = {
     "method": ("sft",),
     "adapter": ("lora", "none"),
@@ -137,8 +182,3 @@ def _checked(values: Mapping[str, Any], kind: type[Recipe] | type[DataSpec], whe
             hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
             raise RecipeError(f"{where} has no field {key!r}.", remedy=hint, code="WB401")
     return dict(values)
-
-
-def _require(fits: bool, name: str, value: object, want: str) -> None:
-    if not fits:
-        raise RecipeError(f"{name}={value!r} is out of range.", remedy=f"It must be {want}.", code="WB402")

@@ -24,6 +24,20 @@ def test_every_public_name_is_there():
     assert sorted(workbench.__all__) == workbench.__all__ == dir(workbench)
 
 
+def test_every_public_name_has_a_place_in_the_reference():
+    page = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    assert [name for name in workbench.__all__ if name != "__version__" and f"wb.{name}" not in page] == []
+
+
+def test_every_command_is_in_the_reference():
+    from workbench.cli import COMMANDS
+
+    line = next(
+        line for line in (ROOT / "docs" / "reference.md").read_text("utf-8").splitlines() if "workbench demo" in line
+    )
+    assert [name for name in COMMANDS if name not in line] == []
+
+
 def _sources(*folders: str, suffixes: tuple[str, ...]) -> list[Path]:
     skipped = {"static", "node_modules", "lib"}
     return [

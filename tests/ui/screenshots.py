@@ -42,7 +42,7 @@ def pictures(page: Page, lab: Lab, theme: str) -> None:
     page.wait_for_selector(f"{CARD}[data-state=completed]")
     page.screenshot(path=IMAGES / f"first-run-{theme}.png")
     card.screenshot(path=IMAGES / f"run-card-{theme}.png")
-    for name, selector in (("token-viewer", VIEWER), ("picker", ".wb-picker")):
+    for name, selector in (("token-viewer", VIEWER), ("picker", ".wb-pick")):
         shown = page.locator(f".jp-OutputArea-output {selector}").first
         page.evaluate("document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
         shown.scroll_into_view_if_needed()

@@ -14,6 +14,7 @@ from workbench.types import Batch, Difference
 from workbench.views import TOKENS_MIME
 from workbench.views.columns import joined_view, padded_view
 from workbench.views.tokens import Heading, payload, plain_text, static_html
+from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, cut, labelled, window
 
 if TYPE_CHECKING:
     from workbench.api.encoded import Encoded
@@ -96,9 +97,21 @@ class ShownBatch:
         return ShownBatch(self.batches, self.rows, self.batch, verdict)
 
     def row_at(self, position: int) -> dict[str, Any]:
-        """View of one row of the batch."""
+        """View of one row of the batch, of the tokens around the first difference where it is too long for the page."""
+        return self._row_view(position, ASKED_TOKENS)
+
+    def _row_view(self, position: int, most: int) -> dict[str, Any]:
+        whole = self._whole_view(position)
+        found = (self.verdict or {}).get("difference")
+        index = found["index"] if found else ()
+        around = index[1] if len(index) > 1 and index[0] == position else None
+        length = len(whole["tokens"]["id"])
+        shown = window(whole["tokens"]["trained"], most, around)
+        return labelled(cut(whole, shown), shown, length)
+
+    def _whole_view(self, position: int) -> dict[str, Any]:
         enc, row = self.batches.enc, self.rows[position]
-        parts = [_cut(enc.view_of(data_row), length) for data_row, length in row.documents]
+        parts = [cut(enc.view_of(data_row), range(length)) for data_row, length in row.documents]
         if self.batches.plan.is_packed:
             return joined_view(parts, position=position, title=f"Pack {position}")
         tokenizer = enc.setting.tokenizer
@@ -109,12 +122,12 @@ class ShownBatch:
     def position_with(self, text: str, after: int) -> int | None:
         """Position of the next row with the text."""
         order = [(after + step) % len(self.rows) for step in range(1, len(self.rows) + 1)]
-        return next((i for i in order if text in "".join(self.row_at(i)["tokens"]["text"])), None)
+        return next((i for i in order if text in "".join(self._whole_view(i)["tokens"]["text"])), None)
 
     def position_of_problem(self, after: int) -> int | None:
         """Position of the next row with a finding."""
         order = [(after + step) % len(self.rows) for step in range(1, len(self.rows) + 1)]
-        return next((i for i in order if self.row_at(i)["findings"]), None)
+        return next((i for i in order if self._whole_view(i)["findings"]), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: arrays and documents."""
@@ -132,7 +145,8 @@ class ShownBatch:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         enc = self.batches.enc
-        views = [self.row_at(i) for i in range(min(2, len(self.rows)))]
+        count = min(2, len(self.rows))
+        views = [self._row_view(i, SAVED_TOKENS // count) for i in range(count)]
         labels = [label for row in self.arrays["labels"] for label in row]
         totals = {
             "rows": len(self.rows),
@@ -155,16 +169,3 @@ class ShownBatch:
         )
         shown = payload(views, heading)
         return {TOKENS_MIME: shown, "text/html": static_html(shown), "text/plain": f"{self!r}\n{plain_text(shown)}"}
-
-
-def _cut(view: dict[str, Any], length: int) -> dict[str, Any]:
-    """A row view cut to the tokens that packing kept of it."""
-    if len(view["tokens"]["id"]) <= length:
-        return view
-    tokens = {name: values[:length] for name, values in view["tokens"].items()}
-    segments = [
-        {**part, "end": min(part["end"], length), "trained": sum(tokens["trained"][part["start"] : part["end"]])}
-        for part in view["segments"]
-        if part["start"] < length
-    ]
-    return {**view, "tokens": tokens, "segments": segments}

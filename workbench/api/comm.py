@@ -12,6 +12,9 @@ from typing import Any, Protocol
 
 TARGET = "finetune-workbench"
 
+WIDGET = "widget"
+"""Handle in a widget's payload: its questions come to the widget itself, and only a handle makes the page ask."""
+
 
 class Askable(Protocol):
     """What the page can ask of a shown object."""
@@ -64,11 +67,22 @@ def _opened(comm: Any, message: Mapping[str, Any]) -> None:
 
 
 def answer(handle: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer one question; whatever goes wrong is told, never raised into the kernel."""
+    """Answer one question about a shared object."""
     shown: Askable | None = _SHARED.get(handle)
-    number = asked.get("id")
     if shown is None:
-        return {"id": number, "error": "This output is from an earlier kernel. Run its cell again to browse."}
+        gone = "This output is from an earlier kernel. Run its cell again to browse."
+        return {"id": asked.get("id"), "error": gone}
+    return answered(shown, asked)
+
+
+def answered(shown: Askable, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one question; whatever goes wrong is told, never raised into the kernel.
+
+    Args:
+        shown: What is asked about.
+        asked: `{"id", "op", …}` of docs/wire.md section 4.
+    """
+    number = asked.get("id")
     try:
         if asked.get("op") == "row":
             return {"id": number, "row": shown.row_at(int(asked["position"]))}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from workbench.api import comm
 from workbench.api.batches import Batches
@@ -24,6 +26,10 @@ from workbench.types import Conversation, Example, Finding, TokenizedExample
 from workbench.views import TOKENS_MIME
 from workbench.views.columns import Vocabulary, row_view
 from workbench.views.tokens import Heading, payload, plain_text, static_html
+from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, labelled, window
+
+if TYPE_CHECKING:
+    from workbench.widgets.tokens import TokenViewer
 
 WINDOW_TOKENS = 3_000
 """Tokens a saved output may hold beside the row shown first; other rows are asked from the kernel."""
@@ -61,6 +67,7 @@ class Encoded(Sequence["EncodedRow"]):
         self.totals = Totals()
         self._ids: list[array[int]] = []
         self._labels: list[array[int]] = []
+        self._last: tuple[int, tuple[TokenizedExample | None, tuple[Finding, ...]]] | None = None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -100,6 +107,13 @@ class Encoded(Sequence["EncodedRow"]):
 
     def tokenized(self, row: int) -> tuple[TokenizedExample | None, tuple[Finding, ...]]:
         """One data row in full: tokens, labels, reasons, origins; None where it cannot be used."""
+        if self._last is None or self._last[0] != row:  # a row is mostly asked for several times in a row
+            made, found = self._tokenized(row)
+            line = self.data.source.line_of(row)
+            self._last = (row, (made, tuple(replace(item, line=line) for item in found)))
+        return self._last[1]
+
+    def _tokenized(self, row: int) -> tuple[TokenizedExample | None, tuple[Finding, ...]]:
         assert self.data.type is not None
         example, found = convert(self.data[row], row, self.data.type, self.data.columns)
         if example is None:
@@ -112,19 +126,24 @@ class Encoded(Sequence["EncodedRow"]):
     # Answers to the page
 
     def row_at(self, position: int) -> dict[str, Any]:
-        """View of the usable row at a position."""
-        return self.view_of(self.usable[position])
+        """View of the usable row at a position, of as many tokens as the page can show."""
+        return self._shown(position, ASKED_TOKENS)
 
-    def view_of(self, row: int) -> dict[str, Any]:
-        """View of a data row."""
+    def _shown(self, position: int, most: int, around: int | None = None) -> dict[str, Any]:
+        labels = self._labels[position]
+        shown = window([label >= 0 for label in labels], most, around)
+        return labelled(self.view_of(self.usable[position], shown), shown, len(labels))
+
+    def view_of(self, row: int, shown: range | None = None) -> dict[str, Any]:
+        """View of a data row, or of some of its tokens."""
         made, found = self.tokenized(row)
         if made is None:
             raise DataError(
                 f"Row {row} has no tokens.", remedy=" ".join(item.message for item in found), code="WB558", row=row
             )
-        return row_view(
-            made, self.vocabulary, position=self.usable.index(row), type=self.data.type or "", findings=found
-        )
+        position = bisect_left(self.usable, row)
+        kind = self.data.type or ""
+        return row_view(made, self.vocabulary, position=position, type=kind, findings=found, shown=shown)
 
     def position_with(self, text: str, after: int) -> int | None:
         """Position of the next usable row whose text contains `text`, from the start again if need be."""
@@ -179,20 +198,42 @@ class Encoded(Sequence["EncodedRow"]):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return self.bundle(0, "enc")
 
-    def bundle(self, position: int, code: str) -> dict[str, Any]:
-        """Mime bundle with the row at a position first and its neighbours beside it."""
+    def widget(self) -> TokenViewer:
+        """The viewer as a widget, for hosts that show widgets but not our mime type (VS Code, Colab, marimo).
+
+        Raises:
+            DataError: WB558 where no row has tokens.
+        """
+        from workbench.widgets.tokens import TokenViewer
+
+        if not self.usable:
+            raise DataError(
+                f"No row of {self.data.source.title} has tokens.", remedy="Look at enc.findings.", code="WB558"
+            )
+        heading = replace(self.heading("enc"), handle=comm.WIDGET)
+        return TokenViewer(payload(self._window(0), heading), lambda asked: comm.answered(self, asked))
+
+    def bundle(self, position: int, code: str, around: int | None = None) -> dict[str, Any]:
+        """Mime bundle with the row at a position first and its neighbours beside it.
+
+        Args:
+            position: Which of the usable rows.
+            code: Python that shows the same.
+            around: Token that is shown of a row too long to show whole.
+        """
         if not self.usable:
             return {"text/plain": repr(self), "text/html": _problems_html(self)}
-        views = [self.row_at(position)]
+        shown = payload(self._window(position, around), self.heading(code, position))
+        return {TOKENS_MIME: shown, "text/html": static_html(shown), "text/plain": f"{self!r}\n{plain_text(shown)}"}
+
+    def _window(self, position: int, around: int | None = None) -> list[dict[str, Any]]:
+        views = [self._shown(position, SAVED_TOKENS, around)]
         room = WINDOW_TOKENS
         for beside in (position + 1, position - 1, position + 2):
             if 0 <= beside < len(self.usable) and len(self._ids[beside]) <= room:
-                views.append(self.row_at(beside))
+                views.append(self._shown(beside, SAVED_TOKENS))
                 room -= len(self._ids[beside])
-        views.sort(key=lambda view: view["position"])
-        heading = self.heading(code, position)
-        shown = payload(views, heading)
-        return {TOKENS_MIME: shown, "text/html": static_html(shown), "text/plain": f"{self!r}\n{plain_text(shown)}"}
+        return sorted(views, key=lambda view: view["position"])
 
     def heading(self, code: str, first: int = 0) -> Heading:
         """What stands around the rows."""
@@ -211,8 +252,6 @@ class Encoded(Sequence["EncodedRow"]):
 
 
 def _problems_html(enc: Encoded) -> str:
-    from html import escape
-
     items = "".join(
         f"<li><b>{escape(i.code)}</b> {escape(i.message)} {escape(i.remedy)}</li>" for i in enc.findings[:20]
     )
@@ -225,6 +264,18 @@ class EncodedRow:
 
     enc: Encoded
     row: int
+    token: int | None = None
+
+    def at(self, token: int) -> EncodedRow:
+        """The same row, shown around a token: for rows too long to be shown whole.
+
+        Args:
+            token: 0-based token of the row; negative counts from its end.
+        """
+        length = len(self.input_ids)
+        if not -length <= token < length:
+            raise IndexError(f"token {token} of {length} tokens")
+        return replace(self, token=token % length)
 
     @property
     def example(self) -> TokenizedExample:
@@ -261,7 +312,7 @@ class EncodedRow:
 
     def code(self) -> str:
         """Python that gives this row."""
-        return f"enc[{self.row}]"
+        return f"enc[{self.row}]" + ("" if self.token is None else f".at({self.token})")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that `workbench inspect --json` prints for the row."""
@@ -276,9 +327,10 @@ class EncodedRow:
         return f"Row {self.row}: {len(made.input_ids)} tokens, {made.trained} trained"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        if self.row not in self.enc.usable:
-            return {"text/plain": repr(self)}
-        return self.enc.bundle(self.enc.usable.index(self.row), self.code())
+        position = bisect_left(self.enc.usable, self.row)
+        if self.enc.usable[position : position + 1] != [self.row]:
+            return {"text/plain": repr(self), "text/html": f"<pre>{escape(repr(self))}</pre>"}
+        return self.enc.bundle(position, self.code(), self.token)
 
 
 def encode_data(data: Data, template: ChatTemplate | str | None, tokenizer: Any, choice: _Choice) -> Encoded:
@@ -323,7 +375,8 @@ def _fill(enc: Encoded) -> None:
         if isinstance(made, Finding):
             found.append(replace(made, line=enc.data.source.line_of(made.row or 0)))
             continue
-        found.extend(check_row(example, made, special))
+        line = enc.data.source.line_of(made.row)
+        found.extend(replace(item, line=line) for item in check_row(example, made, special))
         enc.usable.append(made.row)
         enc._ids.append(array("i", made.input_ids))
         enc._labels.append(array("i", made.labels))

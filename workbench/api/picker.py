@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from workbench.api.data import Data
@@ -16,13 +17,18 @@ from workbench.errors import WorkbenchError
 from workbench.rows.formats import FORMATS
 from workbench.tokens.encode import load_tokenizer
 from workbench.tokens.examples import Setting, tokenize
-from workbench.types import IGNORE, Example, Finding, FormatMatch, TokenizedExample
+from workbench.types import IGNORE, Conversation, Example, Finding, FormatMatch, Segments, Text, TokenizedExample
 
 PREVIEW_ROWS = 5
 SAMPLED_ROWS = 500
 """Rows whose length is measured; the histogram says so."""
 BINS = 24
 CELL_CHARACTERS = 120
+PIECE_CHARACTERS = 4_000
+"""Characters of a stretch of the first row that are shown; a million of them would freeze the page."""
+SHOWN_PIECES = 200
+SAMPLED_CHARACTERS = 1_000_000
+"""Where the sampled rows reach this many characters, sampling ends: looking at data must not take minutes."""
 
 
 class PickedData:
@@ -86,8 +92,8 @@ class PickedData:
     def state(self) -> dict[str, Any]:
         """What the picker shows (docs/wire.md section 4)."""
         rows = self.data.source.rows
-        shown = [rows[i] for i in range(min(PREVIEW_ROWS, len(rows)))]
-        names = list(dict.fromkeys(name for row in shown if isinstance(row, Mapping) for name in row))
+        shown = [_named(rows[i]) for i in range(min(PREVIEW_ROWS, len(rows)))]
+        names = list(dict.fromkeys(name for row in shown for name in row))
         entry = FORMATS.get(self.data.type or "")
         lengths, rendered = self._measured()
         return {
@@ -102,7 +108,7 @@ class PickedData:
             "chosen_by": self.data.chosen_by,
             "columns": [_column_view(name, shown, self.data) for name in names],
             "roles": [column.name for column in entry.columns] if entry else [],
-            "preview": [[_cell(row.get(name)) for name in names] for row in shown if isinstance(row, Mapping)],
+            "preview": [[_cell(row.get(name)) for name in names] for row in shown],
             "row_numbers": list(range(len(shown))),
             "counter_examples": [asdict(item) for item in self._counter_examples()],
             "lengths": _histogram(lengths),
@@ -137,7 +143,7 @@ class PickedData:
     def _sample(self) -> list[TokenizedExample | Finding]:
         if not self.data.type:
             return []
-        examples: list[Example] = [row for row, _ in self.data.examples(limit=SAMPLED_ROWS) if row is not None]
+        examples = list(_within(SAMPLED_CHARACTERS, self.data.examples(limit=SAMPLED_ROWS)))
         tokenizer = load_tokenizer(self.tokenizer)
         chat: ChatTemplate | None = find_template(self.template) if self.template else None
         policy = "completion" if self.data.type == "prompt_completion" else "assistant"
@@ -159,6 +165,29 @@ class PickedData:
         made = self.widget._repr_mimebundle_(include=include, exclude=exclude)
         bundle, metadata = made if isinstance(made, tuple) else (made, {})
         return {**(bundle or {}), "text/html": static_html(self.widget.state), "text/plain": repr(self)}, metadata
+
+
+def _within(most: int, converted: Iterable[tuple[Example | None, Any]]) -> Iterator[Example]:
+    """Usable rows until they hold this many characters; one at least."""
+    characters = 0
+    for example, _ in converted:
+        if example is None:
+            continue
+        yield example
+        characters += _characters(example)
+        if characters >= most:
+            return
+
+
+def _characters(example: Example) -> int:
+    """Characters of text in the row, roughly."""
+    if isinstance(example, Conversation):
+        return sum(len(value) for message in example.messages for value in message.values() if isinstance(value, str))
+    if isinstance(example, Text):
+        return len(example.text)
+    if isinstance(example, Segments):
+        return sum(len(text) for text, _ in example.segments)
+    return len(example.prompt) + len(example.completion)
 
 
 def picker(rows: Data, tokenizer: str = "tiny-llama") -> PickedData:
@@ -197,8 +226,13 @@ def _other_types(rows: Data) -> list[dict[str, Any]]:
     ]
 
 
-def _column_view(name: str, shown: Sequence[Any], rows: Data) -> dict[str, Any]:
-    kinds = list(dict.fromkeys(_kind(row.get(name)) for row in shown if isinstance(row, Mapping)))
+def _named(row: object) -> Mapping[str, Any]:
+    """A row with its column names as text; rows made in Python may have others."""
+    return {str(name): value for name, value in row.items()} if isinstance(row, Mapping) else {}
+
+
+def _column_view(name: str, shown: Sequence[Mapping[str, Any]], rows: Data) -> dict[str, Any]:
+    kinds = list(dict.fromkeys(_kind(row.get(name)) for row in shown))
     role = next((ours for ours, theirs in rows.columns.items() if theirs == name), None)
     return {"name": name, "kind": " or ".join(kinds[:3]), "role": role}
 
@@ -233,19 +267,23 @@ def _cut(lengths: list[int], limit: int | None) -> dict[str, Any]:
 
 
 def _pieces(made: TokenizedExample) -> list[dict[str, Any]]:
-    """Text of the row, cut where training begins and ends."""
+    """Text of the row, cut where training begins and ends; of a long stretch only its beginning and end."""
     text = str.__str__(made.rendered.text)
     pieces: list[dict[str, Any]] = []
-    reached = 0
-    for label, (_, end) in zip(made.labels, made.offsets, strict=True):
-        trained = label != IGNORE
-        part = text[reached : max(end, reached)]
-        reached = max(end, reached)
-        if pieces and pieces[-1]["trained"] == trained:
-            pieces[-1]["text"] += part
-        elif part:
-            pieces.append({"text": part, "trained": trained})
-    return pieces
+    start = reached = 0
+    for trained, group in groupby(zip(made.labels, made.offsets, strict=True), lambda item: item[0] != IGNORE):
+        reached = max(reached, max(end for _, (_, end) in group))
+        if reached > start:
+            pieces.append({"text": _shortened(text[start:reached]), "trained": trained})
+        start = reached
+    return pieces if len(pieces) <= SHOWN_PIECES else [*pieces[:SHOWN_PIECES], {"text": " …", "trained": False}]
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= PIECE_CHARACTERS:
+        return text
+    half = PIECE_CHARACTERS // 2
+    return f"{text[:half]} [… {len(text) - 2 * half:,} characters not shown …] {text[-half:]}"
 
 
 def static_html(state: Mapping[str, Any]) -> str:

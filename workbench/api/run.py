@@ -16,11 +16,12 @@ from workbench.training.launchers import Spare
 from workbench.training.run import Run
 from workbench.training.store import find_run, list_runs
 from workbench.views import RUN_MIME
-from workbench.views.run_card import payload, plain_text, static_html
+from workbench.views.run_card import finite, payload, plain_text, static_html
 
 if TYPE_CHECKING:
     from workbench.api.batches import ShownBatch
     from workbench.api.recipe import BoundRecipe
+    from workbench.widgets.run import RunCard
 
 FOLLOW_S = 0.1
 """Pause between two looks at the log while following it."""
@@ -109,13 +110,20 @@ class LiveRun(Run):
         figure = go.Figure(go.Scatter(x=series["step"], y=series["loss"], mode="lines", name="loss"))
         return figure.update_layout(title=f"{self.id} {self.name}", xaxis_title="step", yaxis_title="loss")
 
+    def widget(self) -> RunCard:
+        """The card as a widget, for hosts that show widgets but have no Jupyter server (VS Code, Colab, marimo)."""
+        from workbench.api.run_routes import routes
+        from workbench.widgets.run import RunCard
+
+        return RunCard(self._payload(), routes(self))
+
     def code(self) -> str:
         """Python that attaches to this run."""
         return f'run = wb.attach("{self.id}")'
 
     def to_dict(self) -> dict[str, Any]:
         """Summary as plain values."""
-        return {**self.summary(), "dir": str(self.dir), "snapshot": self.snapshot()}
+        return finite({**self.summary(), "dir": str(self.dir), "snapshot": self.snapshot()})
 
     def __repr__(self) -> str:
         return plain_text(self._payload())
@@ -177,7 +185,7 @@ class RunList(Sequence[LiveRun]):
 
     def to_dict(self) -> list[dict[str, Any]]:
         """One summary a run."""
-        return [run.summary() for run in self._runs]
+        return [finite(run.summary()) for run in self._runs]
 
     def __repr__(self) -> str:
         if not self._runs:

@@ -4,13 +4,15 @@
 
 WB120 nothing trained · WB121 a trained token reaches into masked text · WB122 special token typed in the data ·
 WB123 a list printed as text · WB124 text lost by the template · WB125 white space lost · WB126 answer cut off ·
-WB127 no stop token trained · WB128 characters dropped by the tokenizer
+WB127 no stop token trained · WB128 characters dropped by the tokenizer · WB129 null printed as None
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from workbench.tracked import Run, Tracked, runs_of
 from workbench.types import IGNORE, Conversation, Example, Finding, Reason, Segments, TokenizedExample
@@ -48,9 +50,11 @@ def nothing_trained(row: Row) -> Iterator[Finding]:
 
 def straddling(row: Row) -> Iterator[Finding]:
     """WB121: a token that stands for trained and masked characters at once never occurs so at inference."""
-    bounds = _trained_edges(row.tokens)
+    bounds = _trained_edges(row.tokens)  # ascending, as turns are
     found = [
-        index for index, (start, end) in enumerate(row.tokens.offsets) if any(start < edge < end for edge in bounds)
+        index
+        for index, (start, end) in enumerate(row.tokens.offsets)
+        if bounds and bisect_left(bounds, end) > bisect_right(bounds, start)
     ]
     if found:
         start, end = row.tokens.offsets[found[0]]
@@ -97,7 +101,13 @@ def _field_at(text: str) -> Callable[[int], str | None]:
         if run.origin and run.origin.field and run.origin.key != "role":
             spans.append((at, at + run.length, run.origin.field))
         at += run.length
-    return lambda start: next((field for low, high, field in spans if low <= start < high), None)
+    lows = [low for low, _, _ in spans]
+
+    def at_character(start: int) -> str | None:
+        index = bisect_right(lows, start) - 1
+        return spans[index][2] if index >= 0 and start < spans[index][1] else None
+
+    return at_character
 
 
 def lossy_tokens(row: Row) -> Iterator[Finding]:
@@ -124,19 +134,81 @@ def _with_reach(offsets: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[in
 
 
 def printed_list(row: Row) -> Iterator[Finding]:
-    """WB123: a template for plain text was given typed content and printed the Python list."""
+    """WB123: a template for plain text was given typed content and printed the list itself."""
     if not isinstance(row.example, Conversation):
         return
-    typed = [i for i, message in enumerate(row.example.messages) if isinstance(message.get("content"), list)]
-    if typed and "[{'type'" in str.__str__(row.tokens.rendered.text):
-        yield Finding(
-            "WB123",
-            "error",
-            f"The template prints the list of content parts of message {typed[0]} as text ([{{'type': …).",
-            row=row.tokens.row,
-            field=f"messages[{typed[0]}].content",
-            remedy="Use a template that knows typed content, or give the content as one string.",
-        )
+    text = str.__str__(row.tokens.rendered.text)
+    for i, message in enumerate(row.example.messages):
+        content = message.get("content")
+        if isinstance(content, list) and content and any(shape in text for shape in _printed(content)):
+            yield Finding(
+                "WB123",
+                "error",
+                f"The template prints the list of content parts of message {i} as text ([{{'type': …).",
+                row=row.tokens.row,
+                field=f"messages[{i}].content",
+                remedy="Use a template that knows typed content, or give the content as one string.",
+            )
+
+
+def _printed(content: Sequence[Any]) -> tuple[str, str]:
+    """A list of parts as Python and as JSON would print it."""
+    return repr(content), json.dumps(content, ensure_ascii=False, default=str)
+
+
+def printed_none(row: Row) -> Iterator[Finding]:
+    """WB129: a value of the message is null, and the template printed it."""
+    if not isinstance(row.example, Conversation) or not _has_null(row.example):
+        return
+    at = 0
+    for run in runs_of(row.tokens.rendered.text):
+        start, at = at, at + run.length
+        index = run.origin.message if run.origin and run.origin.key == "computed" else None
+        if index is None or str.__str__(row.tokens.rendered.text)[start:at].strip() != "None":
+            continue
+        nulls = [str(name) for name, value in row.example.messages[index].items() if value is None]
+        if nulls:
+            field = f"messages[{index}].{'content' if 'content' in nulls else nulls[0]}"
+            yield Finding(
+                "WB129",
+                "error",
+                f"{field} is null, and the template prints it as the text 'None' (character {start}).",
+                row=row.tokens.row,
+                field=field,
+                remedy="Give an empty text instead of null, or use a template that looks before it prints.",
+            )
+
+
+def lost_calls(row: Row) -> Iterator[Finding]:
+    """WB124: a tool call that the template left out; its name stands nowhere in the text."""
+    if not isinstance(row.example, Conversation):
+        return
+    text = str.__str__(row.tokens.rendered.text)
+    for i, message in enumerate(row.example.messages):
+        calls = message.get("tool_calls")
+        for k, call in enumerate(calls if isinstance(calls, list) else []):
+            name = _called(call)
+            if name and name not in text:
+                field = f"messages[{i}].tool_calls[{k}]"
+                yield Finding(
+                    "WB124",
+                    "warning",
+                    f"The template leaves out the call of {name!r} in {field}.",
+                    row=row.tokens.row,
+                    field=field,
+                    remedy="Use a template that writes tool calls: this one trains an answer without its call.",
+                )
+
+
+def _called(call: Any) -> str | None:
+    """Name of the function that a tool call calls."""
+    inner = call.get("function", call) if isinstance(call, Mapping) else None
+    name = inner.get("name") if isinstance(inner, Mapping) else None
+    return str.__str__(name) if isinstance(name, str) else None
+
+
+def _has_null(talk: Conversation) -> bool:
+    return any(value is None for message in talk.messages for value in message.values())
 
 
 def lost_text(row: Row) -> Iterator[Finding]:
@@ -245,7 +317,9 @@ CHECKS: tuple[Check, ...] = (
     special_in_data,
     lossy_tokens,
     printed_list,
+    printed_none,
     lost_text,
+    lost_calls,
     straddling,
     cut_answer,
     no_stop,

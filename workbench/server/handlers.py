@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-from pathlib import Path
 from typing import Any
 
 import tornado.web
@@ -13,14 +11,12 @@ from jupyter_server.base.handlers import APIHandler
 
 from workbench.errors import RunError
 from workbench.server.known_runs import KnownRuns
-from workbench.server.requested_commands import command_members
+from workbench.training.answers import DEFAULT_PAGE_BYTES, MOST_PAGE_BYTES, captured, described, events_page, send
 from workbench.training.run import Run
+from workbench.views.run_card import finite
 
 RUN_ID = r"(?P<run_id>\d{4,9}-[a-z0-9]{4})"
-DEFAULT_PAGE_BYTES = 1 << 18
-MOST_PAGE_BYTES = 1 << 22
 MOST_BODY_BYTES = 1 << 20
-MOST_CAPTURED_BYTES = 1 << 26
 MOST_RUNS = 1000
 
 
@@ -75,7 +71,7 @@ class RunHandler(_RunHandler):
         """Name and snapshot."""
         run = await self.find(run_id)
         if run is not None:
-            self.answer(await asyncio.to_thread(_described, run))
+            self.answer(await asyncio.to_thread(described, run))
 
 
 class EventsHandler(_RunHandler):
@@ -90,7 +86,7 @@ class EventsHandler(_RunHandler):
             return
         run = await self.find(run_id)
         if run is not None:
-            self.answer(await asyncio.to_thread(_page, run, offset, max(1, limit)))
+            self.answer(await asyncio.to_thread(events_page, run, offset, max(1, limit)))
 
 
 class CommandsHandler(_RunHandler):
@@ -122,8 +118,7 @@ class CapturedHandler(_RunHandler):
         run = await self.find(run_id)
         if run is None:
             return
-        path = run.dir / "captured" / f"step-{int(step):06d}.json"
-        content = await asyncio.to_thread(_bounded, path)
+        content = await asyncio.to_thread(captured, run, int(step))
         if content is None:
             self.refuse(404, f"Run {run_id} recorded no batch at step {int(step)} (or one too large to show).", "WB651")
         else:
@@ -136,30 +131,7 @@ def strict_json(value: Any) -> str:
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
-
-
-def _described(run: Run) -> dict[str, Any]:
-    return {"id": run.id, "name": run.name, "snapshot": run.snapshot()}
-
-
-def _page(run: Run, offset: int, limit: int) -> dict[str, Any]:
-    """State first: an event that is written in between is then in the page or in the next one, never skipped."""
-    now = run.status()
-    events, end = run.events(offset, limit)
-    log = run.dir / "events.jsonl"
-    size = log.stat().st_size if log.exists() else 0
-    return {"events": events, "offset": end, "state": now.state, "stalled": now.stalled, "size": size}
+        return json.dumps(finite(value), separators=(",", ":"), allow_nan=False)
 
 
 def _send(run: Run, body: bytes) -> str:
@@ -167,20 +139,7 @@ def _send(run: Run, body: bytes) -> str:
         wanted = json.loads(body)
     except ValueError as error:
         raise RunError(f"The command is not JSON: {error}.", code="WB650") from None
-    prompts = run.job.get("samples", {}).get("prompts") or []
-    op, members = command_members(wanted, prompts)
-    if op == "stop":
-        return run.stop(**members)
-    return run.send(op, **members)
-
-
-def _bounded(path: Path) -> bytes | None:
-    try:
-        if path.stat().st_size > MOST_CAPTURED_BYTES:
-            return None
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
+    return send(run, wanted)
 
 
 ROUTES: list[tuple[str, type[_RunHandler]]] = [

@@ -13,6 +13,7 @@ is an origin that is true. Turns come from origins alone, never from searching t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -197,10 +198,24 @@ def _run_plain(program: Compiled, messages: Sequence[Any], values: Mapping[str, 
         why = str(error) if isinstance(error, Raised) else f"{type(error).__name__}: {error}"
         raise TemplateError(
             f"Template {name!r} refuses row {row}: {why}",
-            remedy="Change the row, or choose a template that takes this kind of conversation.",
+            remedy=_remedy(messages, error),
             code="WB102",
             row=row,
         ) from None
+
+
+def _remedy(messages: Sequence[Mapping[str, Any]], error: BaseException) -> str:
+    """What to do about a refused row: where the template merely broke, null or typed content is the usual cause."""
+    lacking = re.search(r"'(\w+_token)' is undefined", str(error))
+    if lacking:
+        return f"The tokenizer has no {lacking[1]}, which the template writes: take the template's own tokenizer."
+    other = "choose a template that takes this kind of conversation."
+    for index, message in enumerate(() if isinstance(error, Raised) else messages):
+        if "content" in message and message["content"] is None:
+            return f"messages[{index}].content is null: give an empty text instead, or {other}"
+        if isinstance(message.get("content"), list):
+            return f"messages[{index}].content is a list of parts: give it as one text, or {other}"
+    return f"Change the row, or {other}"
 
 
 def _run_tracked(program: Compiled, messages: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Tracked:

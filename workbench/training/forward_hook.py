@@ -9,14 +9,13 @@ gradient checkpointing do not come by here. Everything is read before the forwar
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.tokens.diff import digest, first_difference
 from workbench.training.durable_io import publish_json
-from workbench.types import IGNORE
+from workbench.types import IGNORE, Difference
 
 
 @dataclass(slots=True)
@@ -83,57 +82,26 @@ class ForwardWatch:
         publish_json(file, {"version": 1, "step": step, "batches": micro})
         ours = self._expected.get(str(step))
         for index, theirs in enumerate(micro):
-            difference = None
-            if ours is not None:
-                difference = first_difference(ours[index] if index < len(ours) else {}, theirs)
-                if index >= len(ours):
-                    difference = {"key": "micro", "index": None, "ours": len(ours), "theirs": len(micro)}
+            found = None if ours is None else _compared(ours, micro, index)
             out.events.append(
                 {
                     "step": step,
                     "micro": index,
-                    "agrees": None if ours is None else difference is None,
-                    "sha256": batch_sha256(theirs),
-                    "difference": difference,
+                    "agrees": None if ours is None else found is None,
+                    "sha256": digest(theirs),
+                    "difference": None if found is None else asdict(found),
                     "file": f"captured/{file.name}",
                 }
             )
-        if ours is not None and len(ours) > len(micro) and out.events:
-            out.events[-1]["agrees"] = False
-            out.events[-1]["difference"] = {"key": "micro", "index": None, "ours": len(ours), "theirs": len(micro)}
 
 
-def first_difference(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any] | None:
-    """Where a preview's batch (`ours`) first differs from what forward got (`theirs`), or None.
-
-    Every array of `ours` is compared; `index` is [row, column], and None where a key or a shape differs.
-    """
-    for key, mine in ours.items():
-        other = theirs.get(key)
-        if other is None:
-            return {"key": key, "index": None, "ours": _shape(mine), "theirs": None}
-        if _shape(mine) != _shape(other):
-            return {"key": key, "index": None, "ours": _shape(mine), "theirs": _shape(other)}
-        for row, (a, b) in enumerate(zip(_rows(mine), _rows(other), strict=True)):
-            unequal = next((column for column, pair in enumerate(zip(a, b, strict=True)) if pair[0] != pair[1]), None)
-            if unequal is not None:
-                return {"key": key, "index": [row, unequal], "ours": a[unequal], "theirs": b[unequal]}
-    return None
-
-
-def batch_sha256(batch: dict[str, Any]) -> str:
-    """sha256 of a batch's arrays as compact JSON with sorted keys."""
-    return hashlib.sha256(json.dumps(batch, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _rows(values: list[Any]) -> list[list[Any]]:
-    """An array as rows; one of a single dimension is one row."""
-    return values if values and isinstance(values[0], list) else [values]
-
-
-def _shape(values: list[Any]) -> list[int]:
-    """Lengths of the rows, which catches a ragged array too."""
-    return [len(row) for row in _rows(values)]
+def _compared(ours: list[dict[str, Any]], micro: list[dict[str, Any]], index: int) -> Difference | None:
+    """The first difference of one micro batch; one too many or too few counts at the last there is."""
+    last = index == len(micro) - 1
+    if index >= len(ours) or (last and len(ours) > len(micro)):
+        what = f"the preview has {len(ours)} micro batches, forward() got {len(micro)}"
+        return Difference("micro", (index,), len(ours), len(micro), what)
+    return first_difference(ours[index], micro[index])
 
 
 def _token_count(batch: dict[str, Any]) -> int:

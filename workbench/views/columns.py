@@ -74,6 +74,7 @@ def row_view(
     position: int,
     type: str,
     findings: Sequence[Finding] = (),
+    shown: range | None = None,
 ) -> dict[str, Any]:
     """A row of a rows view.
 
@@ -83,14 +84,17 @@ def row_view(
         position: Place among the rows that can be asked for.
         type: Dataset type, shown beside the title.
         findings: What there is to say about the row.
+        shown: Which of its tokens; None takes all. Segments are counted from the first of them.
     """
     places = _Places(tokens)
+    shown = range(len(tokens.input_ids)) if shown is None else shown
     tables = {name: Table() for name in ("reason", "field", "line", "role")}
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     text = str.__str__(tokens.rendered.text)
-    partial = _partial(tokens.offsets)
+    partial = _partial(tokens.offsets, shown)
     segments: list[dict[str, Any]] = []
-    for index, (token, (start, end)) in enumerate(zip(tokens.input_ids, tokens.offsets, strict=True)):
+    for index in shown:
+        token, (start, end) = tokens.input_ids[index], tokens.offsets[index]
         origin, line = places.origin(start, end)
         turn = places.turn(start, end)
         trained = tokens.labels[index] != IGNORE
@@ -107,7 +111,7 @@ def row_view(
         columns["line"].append(tables["line"].index(line))
         columns["role"].append(tables["role"].index(turn.role if turn else None))
         columns["position"].append(index)
-        _extend(segments, turn, index, trained)
+        _extend(segments, turn, index - shown.start, trained)
     return {
         "position": position,
         "row": tokens.row,
@@ -126,10 +130,10 @@ def row_view(
 COLUMNS = ("id", "text", "bytes", "start", "end", "trained", "special", "reason", "field", "line", "role", "position")
 
 
-def _partial(offsets: Sequence[tuple[int, int]]) -> frozenset[int]:
+def _partial(offsets: Sequence[tuple[int, int]], shown: range) -> frozenset[int]:
     """Tokens that share a character with a neighbour: each is only some bytes of it."""
     found: set[int] = set()
-    for i in range(1, len(offsets)):
+    for i in range(max(1, shown.start), min(len(offsets), shown.stop + 1)):
         if offsets[i][0] < offsets[i - 1][1] and offsets[i][1] > offsets[i][0]:
             found.update((i - 1, i))
     return frozenset(found)

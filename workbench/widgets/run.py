@@ -38,7 +38,11 @@ class RunCard(anywidget.AnyWidget):
 
     def _receive(self, _widget: Any, message: Mapping[str, Any], _buffers: Any) -> None:
         body = message.get("body")
-        status, answer = self._route(
-            str(message["method"]), str(message["path"]), None if body is None else json.loads(body)
-        )
+        try:
+            asked = None if body is None else json.loads(body)
+        except ValueError as error:
+            refusal = {"message": f"The command is not JSON: {error}.", "code": "WB650"}
+            self.send({"id": message["id"], "status": 400, "body": json.dumps(refusal)})
+            return
+        status, answer = self._route(str(message["method"]), str(message["path"]), asked)
         self.send({"id": message["id"], "status": status, "body": json.dumps(answer)})
