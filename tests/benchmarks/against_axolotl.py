@@ -51,9 +51,9 @@ def main() -> None:
     given = options.parse_args()
     rows = chats(given.rows)
     data = wb.data(rows)
-    data.encode("chatml", tokenizer=given.tokenizer)  # everything loaded, everything compiled
+    tokenizer = data.encode("chatml", tokenizer=given.tokenizer).setting.tokenizer  # everything loaded and compiled
     begin = time.perf_counter()
-    enc = data.encode("chatml", tokenizer=given.tokenizer)
+    enc = data.encode("chatml", tokenizer=tokenizer)
     ours = time.perf_counter() - begin
     texts = [enc[i].text for i in range(len(rows))]
     begin = time.perf_counter()

@@ -50,6 +50,7 @@ def encode() -> None:
 def step() -> None:
     """Step time of the demo recipe under the workbench against a plain TRL script; three pairs, interleaved."""
     from workbench.api.demo import demo_recipe
+    from workbench.training.launchers import clean_environment
 
     bound = demo_recipe().with_(max_steps=40)
     ours, plain = [], []
@@ -63,6 +64,7 @@ def step() -> None:
             check=True,
             capture_output=True,
             text=True,
+            env=clean_environment(),  # the same settings of threads
         )
         plain.append(json.loads(made.stdout.splitlines()[-1])["median_step_s"])
     say(

@@ -24,7 +24,7 @@ def take(theme: str) -> None:
         )
         with jupyter_lab(Path(home), dark=theme == "dark") as lab:
             shutil.copy(ROOT / "notebooks" / NOTEBOOK, lab.files)
-            page = chromium.new_page(viewport={"width": 1440, "height": 1000}, locale="en-US")
+            page = chromium.new_page(viewport={"width": 1300, "height": 1260}, locale="en-US")
             page.set_default_timeout(300_000)
             pictures(page, lab, theme)
         chromium.close()
@@ -40,6 +40,8 @@ def pictures(page: Page, lab: Lab, theme: str) -> None:
     page.wait_for_function(f"document.querySelectorAll('{CARD} .wb-grid thead th').length >= 4")
     page.screenshot(path=IMAGES / f"running-{theme}.png")
     page.wait_for_selector(f"{CARD}[data-state=completed]")
+    card.evaluate("node => node.closest('.jp-Cell').scrollIntoView()")
+    page.wait_for_timeout(1000)
     page.screenshot(path=IMAGES / f"first-run-{theme}.png")
     card.screenshot(path=IMAGES / f"run-card-{theme}.png")
     for name, selector in (("token-viewer", VIEWER), ("picker", ".wb-pick")):

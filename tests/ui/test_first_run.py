@@ -23,7 +23,7 @@ def lab(tmp_path_factory):
         for cell in made["cells"]:
             # A longer run than the notebook has, so that all below happens while it trains; the last test stops it.
             cell["source"] = "".join(cell["source"]).replace("**settings)", "**{**settings, 'max_steps': 2000})")
-            cell["source"] = cell["source"].replace("sample_every=30", "sample_every=4")
+            cell["source"] = cell["source"].replace("sample_every=20", "sample_every=4")
         (served.files / NOTEBOOK).write_text(json.dumps(made))
         yield served
 

@@ -112,25 +112,28 @@ def _field_at(text: str) -> Callable[[int], str | None]:
 
 def lossy_tokens(row: Row) -> Iterator[Finding]:
     """WB128: characters that the vocabulary cannot spell and silently drops."""
-    covered = sum(end - max(start, before) for (start, end), before in _with_reach(row.tokens.offsets))
     whole = len(row.tokens.rendered.text)
-    if covered < whole and not row.tokens.truncated:
+    lost = 0 if row.tokens.truncated else _uncovered(row.tokens.offsets, whole)
+    if lost:
         yield Finding(
             "WB128",
             "warning",
-            f"The tokenizer has no token for {whole - covered} of {whole} characters of row {row.tokens.row}; "
+            f"The tokenizer has no token for {lost} of {whole} characters of row {row.tokens.row}; "
             "they are dropped, and the model never sees them.",
             row=row.tokens.row,
             remedy="Use a tokenizer whose vocabulary covers all bytes.",
         )
 
 
-def _with_reach(offsets: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], int]]:
-    """Spans, each with how far those before it reach."""
-    reached = 0
+def _uncovered(offsets: tuple[tuple[int, int], ...], whole: int) -> int:
+    """Characters that no token stands for."""
+    lost = reached = 0
     for start, end in offsets:
-        yield (start, max(end, reached)), reached
-        reached = max(reached, end)
+        if start > reached:
+            lost += start - reached
+        if end > reached:
+            reached = end
+    return lost + whole - reached
 
 
 def printed_list(row: Row) -> Iterator[Finding]:
