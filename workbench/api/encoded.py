@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from html import escape
@@ -22,7 +22,7 @@ from workbench.templates.compiler import compiled
 from workbench.tokens.encode import load_tokenizer, special_ids, token_bytes
 from workbench.tokens.examples import Setting, tokenize
 from workbench.tokens.pack import TrainRow, pack
-from workbench.types import Conversation, Example, Finding, TokenizedExample
+from workbench.types import Example, Finding, TokenizedExample
 from workbench.views import TOKENS_MIME
 from workbench.views.columns import Vocabulary, row_view
 from workbench.views.tokens import Heading, payload, plain_text, static_html
@@ -386,11 +386,3 @@ def _fill(enc: Encoded) -> None:
     levels = [item.severity for item in found]
     enc.findings = tuple(found)
     enc.totals = Totals(rows=len(enc.usable), **total, errors=levels.count("error"), warnings=levels.count("warning"))
-
-
-def conversations(enc: Encoded) -> Iterator[Mapping[str, Any]]:
-    """The usable rows as plain `messages` rows, for exports."""
-    wanted = set(enc.usable)
-    for example, _ in enc.data.examples():
-        if isinstance(example, Conversation) and example.row in wanted:
-            yield {"messages": [dict(message) for message in example.messages], "tools": example.tools}

@@ -16,7 +16,6 @@ from workbench.api.run import LiveRun, job_samples, warm
 from workbench.errors import DataError, RecipeError
 from workbench.recipes import DataSpec, Recipe
 from workbench.tokens.pack import TrainRow
-from workbench.types import IGNORE
 
 if TYPE_CHECKING:
     from workbench.api.memory import MemoryEstimate
@@ -279,8 +278,3 @@ def open(path: str | Path) -> BoundRecipe:
         packing=config.packing,
     )
     return BoundRecipe(config, enc)
-
-
-def trained_tokens(rows: Sequence[TrainRow]) -> int:
-    """Trained tokens of the rows, as the labels say."""
-    return sum(label != IGNORE for row in rows for label in row.labels)
