@@ -33,8 +33,12 @@ class Exported:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        text = self.report.files[0].read_text(encoding="utf-8")
-        return f'<div><pre style="font-size:12px">{escape(repr(self))}</pre><details><summary>{escape(self.report.files[0].name)}</summary><pre style="font-size:12px">{escape(text)}</pre></details></div>'  # noqa: E501
+        config = self.report.files[0]
+        pre = '<pre style="font-size:12px">'
+        return (
+            f"<div>{pre}{escape(repr(self))}</pre><details><summary>{escape(config.name)}</summary>"
+            f"{pre}{escape(config.read_text(encoding='utf-8'))}</pre></details></div>"
+        )
 
 
 def export(bound: BoundRecipe, target: Any, out_dir: Path, **options: Any) -> Exported:
