@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz_scale import examples
 from tests.templates.conversations import Talk, characters, conversation, trl_templates
 from tests.tokens.test_mask import LLAMA3, MISTRAL
 from tests.tokens.tiny_tokenizer import tiny_tokenizer
@@ -95,7 +96,7 @@ def check(messages: list[dict[str, str]], name: str, tokenizer: Any) -> Tokenize
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(messages=talks())
 def test_a_tokenizer_made_here(name, messages):
     tokenizer = _tokenizer(None)
@@ -119,7 +120,7 @@ def test_a_tokenizer_made_here(name, messages):
 def test_real_tokenizers(shared, folder, name):
     tokenizer = _tokenizer(shared / "testdata" / "tokenizers" / folder)
 
-    @settings(deadline=None, max_examples=25)
+    @settings(deadline=None, max_examples=examples(25))
     @given(messages=talks())
     def run(messages: list[dict[str, str]]) -> None:
         check(messages, name, tokenizer)
@@ -127,7 +128,7 @@ def test_real_tokenizers(shared, folder, name):
     run()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(
     messages=talks(), source=st.sampled_from(["{{ m.content | trim }}", "{{ m.content | upper }}", "{{ m | tojson }}"])
 )

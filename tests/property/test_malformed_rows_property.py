@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
+from tests.fuzz_scale import examples
 from workbench.api.inspect_rows import row_object
 from workbench.errors import WorkbenchError
 from workbench.rows.formats import FORMATS
@@ -84,7 +85,9 @@ def shown(enc: Any) -> None:
         strict(batches[i].to_dict())
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(
     rows=st.lists(ROWS, max_size=4),
     kind=st.none() | st.sampled_from([name for name, entry in FORMATS.items() if entry.supported]),

@@ -8,6 +8,7 @@ import pickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz_scale import examples
 from workbench.tracked import Tracked, cut, join, runs_of, track
 from workbench.types import Origin
 
@@ -16,7 +17,7 @@ TEXTS = st.text(
 )
 BITS = st.text(st.sampled_from([*"aA \n[]<é", "🦙"]), min_size=1, max_size=2)
 INDICES = st.none() | st.integers(-14, 14)
-MODERATE = settings(deadline=None, max_examples=200)
+MODERATE = settings(deadline=None, max_examples=examples(200))
 
 
 @st.composite

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from row_origins import assert_origins_hold, leaves
 
+from tests.fuzz_scale import examples
 from workbench.errors import DataError
 from workbench.rows.convert import convert, convert_all
 from workbench.rows.detect import choose, detect
@@ -265,7 +266,7 @@ def broken_rows(draw):
     return name, row
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(broken_rows())
 def test_malformed_rows_never_raise_and_never_give_a_half_example(case):
     name, row = case
@@ -287,7 +288,7 @@ def test_malformed_rows_never_raise_and_never_give_a_half_example(case):
                 assert isinstance(message["content"], str | list)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(SUPPORTED), JUNK, JUNK)
 def test_rows_that_are_not_rows_are_findings(name, first, second):
     for row in (first, {FORMATS[name].columns[0].name: second}):
@@ -295,7 +296,7 @@ def test_rows_that_are_not_rows_are_findings(name, first, second):
         assert (example is None) == bool(codes(findings, "error"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(st.text(min_size=1, max_size=20).filter(lambda t: t.isprintable() and t.strip()), min_size=2, max_size=6)
 )

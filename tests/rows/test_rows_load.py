@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz_scale import examples
 from workbench.errors import DataError
 from workbench.rows.json_files import MOST_FINDINGS
 from workbench.rows.load import open_source
@@ -317,7 +318,7 @@ def test_misspelt_file_names_get_the_nearest(tmp_path):
         open_source(str(tmp_path / "chat.jsonl"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["jsonl", "json", "csv", "tsv", "jsonl.gz", "parquet", "arrow"]))
 def test_no_bytes_make_a_traceback(tmp_path_factory, content, suffix):
     path = tmp_path_factory.mktemp("bytes") / f"rows.{suffix}"
@@ -330,7 +331,7 @@ def test_no_bytes_make_a_traceback(tmp_path_factory, content, suffix):
     assert len(source.rows) or source.findings
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(
         st.one_of(

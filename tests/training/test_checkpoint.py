@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz_scale import examples
 from workbench.errors import RunError
 from workbench.training.checkpoint import MANIFEST, seal, verify
 
@@ -24,7 +25,7 @@ def test_a_checkpoint_without_manifest_was_never_finished(tmp_path):
         verify(checkpoint_in(tmp_path / "checkpoint-3"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_any_damage_is_noticed_and_names_its_file(tmp_path_factory, data):
     folder = checkpoint_in(tmp_path_factory.mktemp("c") / "checkpoint-3")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_run import ROOT
 
+from tests.fuzz_scale import examples
 from workbench.errors import RunError
 from workbench.training.durable_io import EventWriter, Lock, decode_event, encode_event, held, publish, publish_with
 from workbench.training.events import EventReader
@@ -28,7 +29,7 @@ def writer(run_dir):
     lock.release()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.dictionaries(st.text(), JSON))
 def test_every_event_is_one_line_and_comes_back_as_it_was(members):
     line = encode_event({"seq": 0, "t": 1.5, "m": 2.5, "kind": "x", "members": members})
@@ -39,7 +40,7 @@ def test_every_event_is_one_line_and_comes_back_as_it_was(members):
         assert event["members"] == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_a_changed_byte_is_noticed(data):
     line = bytearray(encode_event({"seq": 7, "t": 1.0, "m": 2.0, "kind": "metric", "loss": 1.25, "text": "é→"}))

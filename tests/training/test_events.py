@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz_scale import examples
 from workbench.training.durable_io import EventWriter, Lock
 from workbench.training.events import EventReader, newest, tail
 
@@ -36,7 +37,7 @@ def test_an_unfinished_line_is_left_for_later(run_dir, log):
     assert [event["kind"] for event in reader.new()] == ["a"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(sizes=st.lists(st.integers(0, 300), min_size=1, max_size=20), limit=st.integers(1, 400))
 def test_any_chunk_size_gives_the_same_events(tmp_path_factory, sizes, limit):
     folder = tmp_path_factory.mktemp("run")

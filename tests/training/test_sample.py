@@ -1,6 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz_scale import examples
 from workbench.training import sample
 from workbench.training.sample import TokenStream
 
@@ -33,7 +34,7 @@ def stream_of(data):
     return stream, shown
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=40))
 def test_the_pieces_of_a_text_make_the_text(text):
     stream, shown = stream_of(text.encode())
