@@ -1,6 +1,6 @@
 """The nouns every layer speaks: frozen values, standard library only.
 
-    row -> Conversation | PromptCompletion | Text | Segments      rows/convert
+    row -> Conversation | Preference | Text | …                   rows/convert
     Conversation -> Rendered(text, turns)                         templates/render
     Rendered.text -> Encoding(input_ids, offsets)                 tokens/encode
     Rendered + Encoding -> TokenizedExample(labels, reasons)      tokens/mask
@@ -65,6 +65,20 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class CharSpan:
+    """Characters `start` to before `end` of one text of the data, trained or not.
+
+    Attributes:
+        why: `span` where the data marks the part, `prefill` where it is the beginning that inference supplies.
+    """
+
+    start: int
+    end: int
+    train: bool
+    why: Literal["span", "prefill"] = "span"
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """Messages ready for a chat template.
 
@@ -73,7 +87,10 @@ class Conversation:
         messages: JSON-like message mappings; every string leaf is `Tracked`.
         tools: JSON schemas of the tools, or None.
         train: One flag a message where the data has them (None = policy decides).
-        completion_from: Index of the first message of the completion, for conversational prompt/completion rows.
+        completion_from: Index of the first message of the completion, for rows with a prompt and a completion.
+        spans: Dataset path of a text -> which of its characters are trained, for texts the data marks in parts; the
+            characters of such a text outside every span are masked.
+        images: What the image parts stand for, in order: paths, URLs, or objects the row holds.
     """
 
     row: int
@@ -81,6 +98,8 @@ class Conversation:
     tools: tuple[Mapping[str, Any], ...] | None = None
     train: tuple[bool | None, ...] = ()
     completion_from: int | None = None
+    spans: Mapping[str, tuple[CharSpan, ...]] = field(default_factory=dict[str, "tuple[CharSpan, ...]"])
+    images: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +127,79 @@ class Segments:
     segments: tuple[tuple[str, bool], ...]
 
 
-Example = Conversation | PromptCompletion | Text | Segments
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """A row that was tokenized elsewhere. All sequences have shape (T,).
+
+    Attributes:
+        labels: Token id where trained, else -100; None trains everything.
+        attention_mask: As the row has it, None where it has none.
+    """
+
+    row: int
+    input_ids: tuple[int, ...]
+    labels: tuple[int, ...] | None = None
+    attention_mask: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A prompt and reasoning steps, each with a label (process reward).
+
+    Attributes:
+        labels: 1 for a good step, 0 for a bad one, None for a step that is not judged; one a completion.
+        separator: Text behind each step; its last token carries the step's label.
+    """
+
+    row: int
+    prompt: str
+    completions: tuple[str, ...]
+    labels: tuple[int | None, ...]
+    separator: str = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOnly:
+    """A prompt whose answer the model writes itself (GRPO, RLOO).
+
+    Attributes:
+        prompt: A conversation that ends before the answer, or text.
+        extras: Other columns, for the reward function.
+    """
+
+    row: int
+    prompt: Conversation | Text
+    extras: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Two answers to one prompt; both sides hold the whole prompt and share it.
+
+    Attributes:
+        chosen, rejected: A conversation whose `completion_from` is where the answer begins, or prompt and completion
+            as text.
+        explicit: Whether the row has a prompt of its own; else it is what both sides begin with.
+        margin: How much better the chosen answer is, where the row says so.
+    """
+
+    row: int
+    chosen: Conversation | PromptCompletion
+    rejected: Conversation | PromptCompletion
+    explicit: bool = True
+    margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaired:
+    """An answer that is wanted or not (KTO)."""
+
+    row: int
+    answer: Conversation | PromptCompletion
+    label: bool
+
+
+Example = Conversation | PromptCompletion | Text | Segments | TokenIds | Steps | PromptOnly | Preference | Unpaired
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +282,11 @@ class Reason(StrEnum):
     COMPLETION = "completion"  # trained: completion of a prompt/completion row
     SEGMENT = "segment"  # trained: segment with label true
     ALL = "all"  # trained: train_on="all"
+    ROLE = "role"  # trained: a role in roles_to_train, other than the assistant
+    INPUT = "input"  # trained: train_on_inputs
+    SPAN = "span"  # trained: characters the row marks as trained
+    GIVEN = "given"  # trained: label of a row tokenized elsewhere
+    STEP = "step"  # labelled: end of a reasoning step
     FLAG = "flag"  # trained: the row says train=true for this message
     HEADER = "header"  # masked: the inference prompt supplies it
     AFTER_STOP = "after_stop"  # masked: stands after the stop token
@@ -199,6 +295,12 @@ class Reason(StrEnum):
     EARLIER_TURN = "earlier_turn"  # masked: train_on="last_assistant" and not the last
     FLAG_OFF = "flag_off"  # masked: the row says train=false
     SEGMENT_OFF = "segment_off"  # masked: segment with label false
+    STOP_OFF = "stop_off"  # masked: stop token that train_on_eos or train_on_eot leaves out
+    SPAN_OFF = "span_off"  # masked: characters the row does not mark as trained
+    PREFILL = "prefill"  # masked: beginning of the answer that inference supplies
+    GIVEN_OFF = "given_off"  # masked: label -100 of a row tokenized elsewhere
+    STEP_TEXT = "step_text"  # masked: text of a reasoning step
+    MEDIA = "media"  # masked: stands for an image
     BETWEEN_TURNS = "between_turns"  # masked: template text outside any turn
     SPECIAL_ADDED = "special_added"  # masked: added by the tokenizer, not by the template
     DOCUMENT_START = "document_start"  # masked: first token of a packed document has no predecessor
@@ -213,6 +315,8 @@ class TokenizedExample:
         labels: Token id where trained, else -100; not shifted.
         reasons: Why each label is what it is.
         truncated: Tokens cut off by max_length.
+        part: Which sequence of its row this is: `chosen` or `rejected`, `2/3` for a chunk, empty for the only one.
+        desirable: Label of a KTO row, None for all others.
     """
 
     row: int
@@ -223,6 +327,8 @@ class TokenizedExample:
     rendered: Rendered
     truncated: int = 0
     findings: tuple[Finding, ...] = ()
+    part: str = ""
+    desirable: bool | None = None
 
     @property
     def trained(self) -> int:

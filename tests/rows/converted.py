@@ -4,7 +4,7 @@ import json
 
 from workbench.rows.formats import FORMATS
 
-SUPPORTED = [name for name, entry in FORMATS.items() if entry.supported]
+SUPPORTED = [name for name, entry in FORMATS.items() if not entry.joined]
 
 
 def plain(messages):

@@ -197,6 +197,6 @@ def data(
         mapping = guess_columns(_columns_seen(opened.rows), type, said)
         return Data(opened, matches, type, mapping, "you", opened.findings, known)
     best = choose(matches)
-    chosen = best.type if best and format_named(best.type, supported=False).supported else None
+    chosen = best.type if best else None
     mapping = {**best.columns, **(parse_columns(columns, best.type) if columns else {})} if best and chosen else {}
     return Data(opened, matches, chosen, mapping, "detected", opened.findings + detection_findings(opened.rows), known)

@@ -220,9 +220,7 @@ def _other_types(rows: Data) -> list[dict[str, Any]]:
     taken = {match.type for match in rows.matches[:3]}
     blank: dict[str, Any] = {"rows": 0, "total": 0, "evidence": [], "missing": []}
     return [
-        {"name": entry.name, "label": entry.label, **blank}
-        for entry in FORMATS.values()
-        if entry.supported and entry.name not in taken
+        {"name": entry.name, "label": entry.label, **blank} for entry in FORMATS.values() if entry.name not in taken
     ]
 
 

@@ -48,7 +48,7 @@ def guess_columns(seen: Shapes, type: str, given: Mapping[str, str] | None = Non
     Returns:
         Our name -> column of the data, only for columns that were found.
     """
-    entry = format_named(type, supported=False)
+    entry = format_named(type)
     chosen = dict(given or {})
     for column in sorted(entry.columns, key=lambda c: not c.required):
         if column.name not in chosen:

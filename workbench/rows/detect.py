@@ -66,7 +66,7 @@ def mixture(rows: Iterable[Row]) -> dict[str, int]:
 
 
 def detection_findings(rows: Sequence[Row], sample: int = 1000) -> tuple[Finding, ...]:
-    """What to know about the choice of type: a mixture (WB510), an unsupported type (WB511), none (WB512)."""
+    """What to know about the choice of type: a mixture (WB510), none (WB512)."""
     if not len(rows):
         return ()
     matches = detect(rows, sample)
@@ -74,10 +74,6 @@ def detection_findings(rows: Sequence[Row], sample: int = 1000) -> tuple[Finding
     found: list[Finding] = []
     if best is None:
         found.append(_no_type(rows, matches))
-    elif not FORMATS[best.type].supported:
-        entry = FORMATS[best.type]
-        message = f"The rows look like {entry.name} ({entry.label}): recognised, not supported in this version."
-        found.append(Finding("WB511", "error", message, remedy=entry.instead))
     counts = mixture(rows[i] for i in _spread(len(rows), sample))
     if sum(name != UNKNOWN for name in counts) > 1:
         parts = ", ".join(f"{name} in {count}" for name, count in counts.items())

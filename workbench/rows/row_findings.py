@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+from workbench.options import RowOptions
 from workbench.rows.shapes import kind_of
 from workbench.tracked import track
 from workbench.types import Finding, Origin, Severity
@@ -26,11 +27,13 @@ class RowFindings:
 
     Attributes:
         row: Data row index.
+        options: How the row is to be read.
         found: Findings in the order they were made.
     """
 
-    def __init__(self, row: int) -> None:
+    def __init__(self, row: int, options: RowOptions | None = None) -> None:
         self.row = row
+        self.options = options or RowOptions()
         self.found: list[Finding] = []
 
     @property

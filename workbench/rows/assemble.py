@@ -1,0 +1,52 @@
+"""Parts that converters share: a system column, optional text, and messages put together to a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workbench.rows.messages import Message, system_message
+from workbench.rows.row_findings import RowFindings
+from workbench.rows.tool_calls import read_tools
+from workbench.tracked import track
+from workbench.types import Conversation, Example, Origin
+
+Row = Mapping[str, Any]
+Columns = Mapping[str, str]
+Converter = Callable[[Row, Columns, RowFindings], Example | None]
+"""Row, our column name -> column of the row (every required name is there), and the row's findings with its options."""
+
+
+def system_messages(row: Row, names: Columns, notes: RowFindings) -> list[Message]:
+    """The system column as the first message; nothing where the row has none."""
+    text = optional_text(row, names.get("system"), 0, "content", notes)
+    return [system_message(text)] if text else []
+
+
+def optional_text(row: Row, column: str | None, message: int, key: str, notes: RowFindings) -> str | None:
+    """Text of a column that may be absent or null."""
+    value = row.get(column) if column else None
+    return None if value is None or column is None else notes.text(value, column, message, key)
+
+
+def role_text(role: str, index: int) -> str:
+    """A role that the type says and the row does not."""
+    return track(role, Origin(None, index, "role"))
+
+
+def conversation(
+    messages: list[Message], row: Row, names: Columns, notes: RowFindings, completion_from: int | None = None
+) -> Conversation | None:
+    """Messages, tools and flags as a conversation; None where the row has an error."""
+    column = names.get("tools")
+    tools = read_tools(row.get(column), column, notes) if column else None
+    if notes.failed:
+        return None
+    flags = tuple(message.train for message in messages)
+    return Conversation(
+        row=notes.row,
+        messages=tuple(message.values for message in messages),
+        tools=tools,
+        train=flags if any(flag is not None for flag in flags) else (),
+        completion_from=completion_from,
+    )
