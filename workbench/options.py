@@ -17,6 +17,7 @@ from workbench.errors import RecipeError
 TrainOnEnd = Literal["turn", "all", "last", "none"]
 Pieces = Literal["joined", "separate"]
 LongText = Literal["chunk", "cut"]
+TextAs = Literal["messages", "text"]
 ENDS: tuple[TrainOnEnd, ...] = ("turn", "all", "last", "none")
 
 
@@ -81,6 +82,9 @@ class RowOptions(_Choices):
         format, no_input_format, system_format, system_prompt: Wording of `user_defined` rows, with `{instruction}`,
             `{input}`, `{system}`; no_input_format is for rows without input.
         prompt_format, chosen_format, rejected_format, completion_format: Wording of user-defined preference rows.
+        text_as: What prompts and answers of judged rows become where all of them are plain text: `messages` of a
+            conversation, for a chat template, or `text` that is joined as it is.
+        image_folder: Folder that relative paths of images start at; a file that is not there is then reported.
         step_separator: Text behind each step of a stepwise row.
         train_on_last_step_only: Label only the last step of a stepwise row.
     """
@@ -97,23 +101,26 @@ class RowOptions(_Choices):
     chosen_format: str | None = None
     rejected_format: str | None = None
     completion_format: str | None = None
+    text_as: TextAs = "messages"
+    image_folder: str | None = None
     step_separator: str = "\n"
     train_on_last_step_only: bool = False
 
     def __post_init__(self) -> None:
-        roles: object = self.roles
-        if not isinstance(roles, Mapping) or not all(
-            isinstance(part, str) for pair in cast("Mapping[Any, Any]", roles).items() for part in pair
-        ):
+        roles = cast("object", self.roles)
+        pairs = cast("Mapping[Any, Any]", roles).items() if isinstance(roles, Mapping) else [(None, None)]
+        if not all(isinstance(part, str) for pair in pairs for part in pair):
             _refuse("roles", roles, "a mapping of spelling to role")
         formats = "format no_input_format system_format system_prompt prompt_format chosen_format rejected_format"
         _check_kinds(
             self,
             {
                 bool: "drop_system_message split_thinking train_on_last_step_only",
-                str: f"{formats} completion_format default_system_message step_separator",
+                str: f"{formats} completion_format default_system_message step_separator image_folder",
             },
         )
+        if self.text_as not in ("messages", "text"):
+            _refuse("text_as", self.text_as, "messages or text")
         if self.drop_system_message and self.default_system_message is not None:
             _refuse("default_system_message", self.default_system_message, "None together with drop_system_message")
 

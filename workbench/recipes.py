@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, cast
 
 from workbench.errors import RecipeError
+from workbench.options import MaskOptions, RowOptions
 from workbench.types import Packing, TrainOn
 
 Adapter = Literal["lora", "none"]
@@ -32,11 +33,15 @@ class DataSpec:
         path: File, folder or hub id; None for rows that only exist in memory.
         type: Dataset type name; None detects.
         columns: Our column name -> column of the data.
+        options: How rows are read.
+        without: Rows left out by hand, by index.
     """
 
     path: str | None = None
     type: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    options: RowOptions = field(default_factory=RowOptions)
+    without: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("path", "type"):
@@ -44,6 +49,26 @@ class DataSpec:
             _require(value is None or isinstance(value, str), f"data.{name}", value, "text, or None")
         columns: object = getattr(self, "columns")  # noqa: B009  # a YAML file can say anything
         _require(isinstance(columns, Mapping), "data.columns", columns, "a mapping of column names")
+        rows: object = getattr(self, "without")  # noqa: B009
+        whole = isinstance(rows, tuple) and all(isinstance(row, int) for row in cast("tuple[Any, ...]", rows))
+        _require(whole, "data.without", rows, "a list of row numbers")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DataSpec:
+        """Make it from plain values; errors as in `Recipe.from_dict`."""
+        known = _checked(values, cls, "recipe.data")
+        known["options"] = RowOptions.from_keywords(_mapping(known.get("options"), "data.options"))
+        known["without"] = tuple(known.get("without") or ())
+        return cls(**known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; options and rows left out only where there are any."""
+        out: dict[str, Any] = {"path": self.path, "type": self.type, "columns": dict(self.columns)}
+        if self.options.changed():
+            out["options"] = self.options.changed()
+        if self.without:
+            out["without"] = list(self.without)
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +80,8 @@ class Recipe:
         adapter: `lora`, or `none` for full fine-tuning.
         template: Registry name, path of a .jinja file or tokenizer; None where rows need no template.
         tokenizer: Path or hub id; None takes the model's.
+        mask: What is trained, beside train_on.
+        chat_template_kwargs: Further variables of the template, such as `enable_thinking`.
         max_length: Tokens a row may have; longer rows are cut at the end. None cuts nothing.
         epochs: Passes over the data; ignored where max_steps is given.
         precision: `auto` is bfloat16 on a GPU that has it, else float32.
@@ -73,6 +100,8 @@ class Recipe:
     template: str | None = None
     tokenizer: str | None = None
     train_on: TrainOn = "assistant"
+    mask: MaskOptions = field(default_factory=MaskOptions)
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     max_length: int | None = None
     packing: Packing = "none"
     learning_rate: float = 2e-4
@@ -117,15 +146,18 @@ class Recipe:
         data = values.get("data")
         known = _checked(values, cls, "recipe")
         if isinstance(data, Mapping):
-            known["data"] = DataSpec(**_checked(cast("Mapping[str, Any]", data), DataSpec, "recipe.data"))
+            known["data"] = DataSpec.from_dict(cast("Mapping[str, Any]", data))
+        if isinstance(known.get("mask"), Mapping):
+            known["mask"] = MaskOptions.from_keywords(known["mask"])
         if isinstance(known.get("target_modules"), list):
             known["target_modules"] = tuple(known["target_modules"])
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-ready; `Recipe.from_dict` reads them back."""
-        values = asdict(self)
-        values["data"]["columns"] = dict(self.data.columns)
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["data"], values["mask"] = self.data.to_dict(), self.mask.changed()
+        values["chat_template_kwargs"] = dict(self.chat_template_kwargs)
         if isinstance(self.target_modules, tuple):
             values["target_modules"] = list(self.target_modules)
         return values
@@ -161,6 +193,8 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     **_kinds(_FLAG, "trust_remote_code gradient_checkpointing"),
     "target_modules": ((str, tuple, list), "text, or a list of names"),
     "data": ((DataSpec,), "a mapping with path, type and columns"),
+    "mask": ((MaskOptions,), "a mapping of mask options"),
+    "chat_template_kwargs": ((Mapping,), "a mapping of template variables"),
 }
 """What a field may hold, with the words for it: a YAML file can say anything."""
 
@@ -171,6 +205,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "precision": ("auto", "float32", "bfloat16"),
     "train_on": ("assistant", "last_assistant", "completion", "all"),
 }
+
+
+def _mapping(value: object, name: str) -> Mapping[str, Any]:
+    _require(value is None or isinstance(value, Mapping | RowOptions), name, value, "a mapping")
+    return value.changed() if isinstance(value, RowOptions) else cast("Mapping[str, Any]", value or {})
 
 
 def _checked(values: Mapping[str, Any], kind: type[Recipe] | type[DataSpec], where: str) -> dict[str, Any]:

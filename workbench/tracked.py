@@ -14,7 +14,8 @@ rendering (docs/architecture.md, provenance).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, SupportsIndex, cast
 
 from workbench.types import Origin
@@ -42,14 +43,29 @@ Runs = tuple[Run, ...]
 class Tracked(str):
     """Text with the origin of every character in `runs`; the lengths of `runs` sum to `len(self)`."""
 
-    __slots__ = ("runs",)
+    __slots__ = ("_later", "runs")
     runs: Runs
+    _later: Callable[[], Runs]
 
     def __new__(cls, text: str = "", runs: Runs | None = None) -> Tracked:
         """Text with known runs; without them its origin is unknown."""
         self = super().__new__(cls, text)
         self.runs = unknown(text) if runs is None else runs
         return self
+
+    @classmethod
+    def known_later(cls, text: str, runs: Callable[[], Runs]) -> Tracked:
+        """Text whose runs are made when they are first asked for: of most rows nobody asks."""
+        self = super().__new__(cls, text)
+        self._later = runs
+        return self
+
+    def __getattr__(self, name: str) -> Any:  # only called where the ordinary look-up failed
+        if name != "runs":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        self.runs = self._later()
+        del self._later
+        return self.runs
 
     def __getnewargs__(self) -> tuple[str, Runs]:  # type: ignore[override]  # pickling passes the runs too
         return str.__str__(self), self.runs
@@ -192,7 +208,7 @@ def unknown(text: str) -> Runs:
 
 def runs_of(text: str) -> Runs:
     """Runs of any text."""
-    return text.runs if type(text) is Tracked else unknown(text)
+    return text.runs if isinstance(text, Tracked) else unknown(text)
 
 
 def cut(runs: Runs, start: int, stop: int) -> Runs:
@@ -224,9 +240,19 @@ def join(separator: str, items: Iterable[object]) -> Tracked:
     return Tracked(str.join(separator, texts), tuple(runs))
 
 
+@lru_cache(maxsize=4096)
+def origin_of(field: str | None, message: int | None, key: str) -> Origin:
+    """The origin, the same object for the same place: rows of a file have the same few hundred."""
+    return Origin(field, message, key)
+
+
 def track(text: str, origin: Origin) -> Tracked:
     """Mark text as coming from one origin, offset 0 on."""
-    return Tracked(text, (Run(len(text), origin, 0, 0),) if text else ())
+    return Tracked(text, (_run(Run, (len(text), origin, 0, 0)),) if text else ())
+
+
+_run = tuple.__new__
+"""Makes a Run from its parts without the call in Python that a named tuple's constructor is."""
 
 
 def track_tree(value: Any, field: str, message: int | None, key: str) -> Any:
@@ -239,7 +265,7 @@ def track_tree(value: Any, field: str, message: int | None, key: str) -> Any:
         key: Message key the value stands under.
     """
     if isinstance(value, str):
-        return track(value, Origin(field, message, key)) if value else value
+        return track(value, origin_of(field, message, key)) if value else value
     if isinstance(value, Mapping):
         mapping = cast("Mapping[str, Any]", value)
         return {name: track_tree(item, f"{field}.{name}", message, key) for name, item in mapping.items()}

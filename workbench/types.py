@@ -256,6 +256,7 @@ class Rendered:
         text: A `Tracked` string.
         turns: In text order, not overlapping.
         generation: Character spans inside `{% generation %}`; empty where the template has none.
+        whole: Whether every message's content is known to stand in the text once and whole; False is not known.
     """
 
     row: int
@@ -263,6 +264,7 @@ class Rendered:
     turns: tuple[Turn, ...]
     generation: tuple[tuple[int, int], ...] = ()
     has_generation: bool = False
+    whole: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +335,7 @@ class TokenizedExample:
     @property
     def trained(self) -> int:
         """Number of trained tokens."""
-        return sum(label != IGNORE for label in self.labels)
+        return len(self.labels) - self.labels.count(IGNORE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,15 @@ TYPED = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.content is string %}{{ m.content }}{% else %}"
     "{% for part in m.content %}{{ part.text }}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
 )
+PICTURED = [
+    {
+        "messages": [
+            {"role": "user", "content": [{"type": "image", "url": "cat.png"}, {"type": "text", "text": "hi"}]},
+            {"role": "assistant", "content": "yo"},
+        ]
+    }
+]
+CALLED = "messages[1].tool_calls[0].function"
 ALTERNATING = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('roles must alternate, not ' ~ m.role ~ ' at ' ~ loop.index0) }}{% endif %}"
@@ -34,7 +43,7 @@ EXPECTED: dict[str, tuple[int, list[int], set[str], int]] = {
     "jsonl_named_json.json": (2, [0, 1], set(), 0),
     "blank_lines_and_comment.jsonl": (2, [0, 1], {"WB501"}, 1),
     "empty.jsonl": (0, [], {"WB506"}, 1),
-    "mixed_schemas.jsonl": (5, [0], {"WB510", "WB520"}, 1),
+    "mixed_schemas.jsonl": (5, [3], {"WB510", "WB520"}, 1),
     "missing_fields.jsonl": (4, [0], {"WB520", "WB523"}, 1),
     "null_content.jsonl": (5, [], {"WB520", "WB521", "WB523", "WB531"}, 1),
     "empty_conversation.jsonl": (4, [2], {"WB530", "WB531", "WB532"}, 1),
@@ -46,7 +55,7 @@ EXPECTED: dict[str, tuple[int, list[int], set[str], int]] = {
     "html_js_content.jsonl": (2, [0, 1], set(), 0),
     "tool_calls_dict_vs_string.jsonl": (2, [1], {"WB102", "WB124", "WB540"}, 1),
     "thinking.jsonl": (3, [0, 1, 2], set(), 0),
-    "typed_content.jsonl": (3, [], {"WB102", "WB522", "WB538"}, 1),
+    "typed_content.jsonl": (3, [0], {"WB510", "WB522", "WB586"}, 1),
     "train_flags.jsonl": (2, [0, 1], set(), 0),
     "repeated_text_mask_trap.jsonl": (2, [0, 1], set(), 0),
     "messages_as_json_string.parquet": (3, [0], {"WB521", "WB525"}, 1),
@@ -143,9 +152,8 @@ def test_thinking_that_a_template_drops_is_named():
 
 @pytest.mark.parametrize("print_as", ["m.content", "m.content|tojson", "m.content|string|trim"])
 def test_a_printed_list_of_parts_is_an_error(print_as):
-    enc = encoded(COPIES / "typed_content.jsonl", PLAIN.replace("m.content", print_as))
-    (found,) = findings(enc, "WB123")
-    assert (found.row, found.field, found.severity) == (0, "messages[0].content", "error")
+    found = findings(encoded(PICTURED, PLAIN.replace("m.content", print_as)), "WB123")
+    assert (found[0].row, found[0].field, found[0].severity) == (0, "messages[0].content", "error")
 
 
 def test_templates_that_know_parts_print_their_text():
@@ -154,8 +162,14 @@ def test_templates_that_know_parts_print_their_text():
     assert enc[0].text == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nyo<|im_end|>\n"
     field = enc.view_of(0)["tables"]["field"]
     assert any(name and name.startswith("messages[0].content[0]") for name in field)
-    refused = findings(encoded(COPIES / "typed_content.jsonl", "chatml"), "WB102")
-    assert [item.row for item in refused] == [0] and "list of parts" in refused[0].remedy
+    refused = findings(encoded(PICTURED, "chatml"), "WB102")
+    assert [item.row for item in refused] == [0] and "messages[0].content" in refused[0].remedy
+
+
+def test_parts_of_text_alone_work_with_templates_that_only_take_text():
+    enc = encoded(COPIES / "typed_content.jsonl", PLAIN)
+    assert enc[0].text == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nyo<|im_end|>\n"
+    assert enc.usable == [0] and findings(enc, "WB123") == findings(enc, "WB102") == []
 
 
 def test_the_mask_follows_flags_and_not_words():
@@ -233,7 +247,8 @@ def test_null_is_never_printed_in_silence():
     assert (found.row, found.field, found.severity) == (0, "messages[1].content", "error")
     assert printed[0].text[int(found.message.split("character ")[1].split(")")[0]) :].startswith("None<|im_end|>")
     looked = encoded([{"messages": asked}], PLAIN.replace("m.content", "m.content or m.tool_calls"))
-    assert "'a': None" in looked[0].text and findings(looked, "WB129") == []
+    assert "'arguments': {}" in looked[0].text and findings(looked, "WB129") == []
+    assert [item.field for item in findings(looked, "WB542")] == [f"{CALLED}.arguments.a"]
     assert findings(encoded([{"messages": asked}], "chatml"), "WB102")[0].remedy.startswith(
         "messages[1].content is null"
     )

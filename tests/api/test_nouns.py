@@ -97,7 +97,7 @@ def test_a_saved_recipe_opens_to_the_same(tmp_path):
         (lambda: wb.data([{"a": 1}]).encode(tokenizer="tiny-llama"), DataError, "WB559"),
         (lambda: wb.recipe(wb.data(ROWS).encode(tokenizer="tiny-llama"), learning_rte=1), RecipeError, "WB401"),
         (lambda: wb.recipe(wb.data(ROWS).encode(tokenizer="tiny-llama"), train_on="all"), RecipeError, "WB405"),
-        (lambda: wb.recipe(wb.data(ROWS[1:2]).encode(tokenizer="tiny-llama")).launch(), DataError, "WB560"),
+        (lambda: wb.recipe(wb.data(ROWS[1:2], type="messages").encode()).launch(), DataError, "WB560"),
     ],
 )
 def test_wrong_calls_say_what_to_do(make, error, code):

@@ -65,10 +65,11 @@ def facts_of(model, rows, type, recipe, template=None, **changes):
     examples = [example for example, _ in convert_all(rows, type, {}) if example is not None]
     results = list(tokenize(examples, Setting(tokenizer, chosen, recipe.train_on, recipe.max_length)))
     assert all(isinstance(result, TokenizedExample) for result in results), results
+    by_row = {example.row: example for example in examples}
     given = {
         "model": str(model),
         "tokenizer": str(model),
-        "examples": examples,
+        "examples": [by_row[result.row] for result in results],
         "tokenized": results,
         "template": chosen,
         "special_tokens": special_tokens(tokenizer),

@@ -1,103 +1,346 @@
-"""Raw rows through axolotl's own dataset types and through ours, side by side; used by test_axolotl_rows.py."""
+"""Rows for the comparison with axolotl: those of the shared test data, and generated ones with odd content.
+
+generated("instruct", 200)  ->  [{"instruction": "…", "input": "…", "output": "…"}, …], the same in every run
+"""
 
 import json
-import os
-import subprocess
-from dataclasses import dataclass
+import random
 from pathlib import Path
 
-import workbench as wb
-
-DRIVER = Path(__file__).with_name("axolotl_driver.py")
-CONFIG = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "vocab_size": 152064,
-}
-MAPPED = {"field_messages": "conversations", "message_property_mappings": {"role": "from", "content": "value"}}
-TYPES = {
-    "alpaca": ("alpaca/identity_alpaca.json", {"type": "alpaca"}),
-    "messages": ("messages/tinker_conversations.jsonl", {"type": "chat_template", "field_messages": "messages"}),
-    "sharegpt": ("sharegpt/fastchat_dummy.json", {"type": "chat_template", **MAPPED}),
-    "text": ("completion/c4_demo.jsonl", {"type": "completion", "field": "text"}),
-    "input_output": ("template_free/axolotl_input_output.jsonl", {"type": "input_output"}),
-}
-
-
-@dataclass(frozen=True)
-class Case:
-    """Rows of one type for one tokenizer."""
-
-    type: str
-    tokenizer: str
-
-    @property
-    def name(self) -> str:
-        """For messages and folders."""
-        return f"{self.type}-{self.tokenizer}"
-
-
-def ours(case: Case, testdata: Path) -> list[tuple[list[int], list[int], str]]:
-    """Ids, labels and text of every usable row."""
-    rows = wb.data(testdata / "datasets" / TYPES[case.type][0])
-    template = "alpaca" if case.type == "alpaca" else None
-    enc = rows.encode(template, tokenizer=str(testdata / "tokenizers" / case.tokenizer))
-    return [(list(enc[i].input_ids), list(enc[i].labels), enc[i].text) for i in enc.usable]
+ODD = (
+    "[[1, 2], [3, 4]]",
+    "Answer: [[7]]",
+    "[[dummy_message]]",
+    "]] [[",
+    "zzdummymessagezz z",
+    "  leading",
+    "trailing  ",
+    "\n\nlines\n\n",
+    "tab\there",
+    "😀 é漢字 日本語",
+    "مرحبا e\u0301",
+    "\u00a0nbsp\u00a0",
+    "</think> done",
+    "{braces} {{ jinja }} {% x %}",
+    "{instruction} {input}",
+    "1234567890 3.14159",
+    "user\nassistant",
+    "<|im_end|>",
+    "a<|im_end|>b",
+    "<|im_start|>user\nhi",
+    "[INST] x [/INST]",
+    "a</s>b",
+    "<|eot_id|><end_of_turn>",
+    "USER: x\nASSISTANT: y",
+    "### Response:\nno",
+    "'s don't \"quoted\"",
+    "x" * 60,
+    "code:\n```py\nprint('hi')\n```",
+    "0",
+    "-",
+    ".",
+)
+WORDS = (
+    "the sum of two and a cat sat on mats while 17 dogs ran, said Anna; why? Because it is. Hello! (yes) we can".split()
+)
 
 
-def write_config(case: Case, testdata: Path, root: Path) -> Path:
-    """An axolotl config for the raw file, with its model folder."""
-    folder = root / case.name
-    model = folder / "model"
-    model.mkdir(parents=True)
-    for path in (testdata / "tokenizers" / case.tokenizer).iterdir():
-        (model / path.name).write_bytes(path.read_bytes())
-    (model / "config.json").write_text(json.dumps(CONFIG))
-    source = testdata / "datasets" / TYPES[case.type][0]
-    (folder / "rows.json").write_bytes(source.read_bytes())
-    values = {
-        "base_model": str(model),
-        "datasets": [{"path": str(folder / "rows.json"), "ds_type": "json", **TYPES[case.type][1]}],
-        "sequence_len": 8192,
-        "sample_packing": False,
-        "micro_batch_size": 1,
-        "gradient_accumulation_steps": 1,
-        "num_epochs": 1,
-        "learning_rate": 0.001,
-        "optimizer": "adamw_torch",
-        "lr_scheduler": "cosine",
-        "shuffle_merged_datasets": False,
-        "min_sample_len": 1,
-        "output_dir": "out",
-        "bf16": False,
-        "seed": 0,
+class Writer:
+    """Draws texts from a seed of its own, so that one shape's rows do not depend on another's."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def plain(self):
+        """A few words."""
+        return " ".join(self.random.choice(WORDS) for _ in range(self.random.randint(1, 12)))
+
+    def text(self):
+        """A text, mostly odd in some way; never empty."""
+        drawn = self.random.random()
+        if drawn < 0.3:
+            return self.plain()
+        if drawn < 0.6:
+            return self.random.choice(ODD)
+        parts = [self.random.choice((self.plain(), self.random.choice(ODD))) for _ in range(self.random.randint(2, 3))]
+        return self.random.choice((" ", "\n", "")).join(parts)
+
+    def maybe(self):
+        """A text, or none."""
+        return self.text() if self.random.random() < 0.6 else ""
+
+    def flag(self, chance=0.5):
+        """Heads or tails."""
+        return self.random.random() < chance
+
+    def turns(self, most=4, system=0.3, answer=None):
+        """(role, text) pairs that alternate and end with the assistant."""
+        out = [("system", self.plain())] if self.flag(system) else []
+        for _ in range(self.random.randint(1, most // 2)):
+            out += [("user", self.text()), ("assistant", (answer or self.text)())]
+        return out
+
+
+def _columns(*names, optional=()):
+    return lambda w: {name: w.maybe() if name in optional else w.text() for name in names}
+
+
+def _choice(answer):
+    return lambda w: {
+        "question": w.text(),
+        "choices": [w.text() for _ in range(w.random.randint(1, 4))],
+        answer: w.text(),
     }
-    if case.type in ("messages", "sharegpt"):
-        values["chat_template"] = "tokenizer_default"
-    path = folder / "axolotl.yaml"
-    path.write_text(json.dumps(values))
-    return path
 
 
-def theirs(cases: list[Case], testdata: Path, root: Path) -> dict[Case, list[tuple[list[int], list[int]]]]:
-    """Ids and labels that axolotl makes; one process for all, its imports take seconds."""
-    configs = {str(write_config(case, testdata, root)): case for case in cases}
-    command = [os.environ["AXOLOTL_PYTHON"], str(DRIVER), *configs]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1100, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[Case, list[tuple[list[int], list[int]]]] = {}
-    current: Case | None = None
-    for line in done.stdout.splitlines():
-        said = json.loads(line)
-        if "config" in said:
-            current = configs[said["config"]]
-            found[current] = []
-        assert "error" not in said, said
-        if "input_ids" in said and current is not None:
-            found[current].append((said["input_ids"], said["labels"]))
-    return found
+def _creative(w):
+    scores = {name: w.random.randint(0, 10) for name in ("refusal", "creativity")}
+    critiques = {name: {"explanation": w.text(), "improvements": w.plain()} for name in scores}
+    return {
+        "instruction": w.text(),
+        "answer": w.text(),
+        "scores": scores,
+        "critiques": critiques,
+        "revision": w.text(),
+    }
+
+
+def _metharme(w):
+    system = f"<|system|>{w.plain()}" if w.flag() else ""
+    return {"prompt": f"{system}<|user|>{w.text()}<|model|>", "generation": w.text()}
+
+
+def _pygmalion(w):
+    named = {"system": "system", "user": "human", "assistant": "bot"}
+    return {"conversations": [{"role": named[role], "value": text} for role, text in w.turns()]}
+
+
+def _segments(w):
+    return {
+        "segments": [{"label": w.flag(), "text": w.text()} for _ in range(w.random.randint(1, 5))]
+        + [{"label": True, "text": w.text()}]
+    }
+
+
+def _messages(w):
+    return {"messages": [{"role": role, "content": text} for role, text in w.turns()]}
+
+
+def _no_system(w):
+    return {"messages": [{"role": role, "content": text} for role, text in w.turns(system=0)]}
+
+
+def _sharegpt(w):
+    named = {"system": "system", "user": "human", "assistant": "gpt"}
+    return {"conversations": [{"from": named[role], "value": text} for role, text in w.turns()]}
+
+
+def _flags(w):
+    return {
+        "messages": [
+            {"role": role, "content": text, **({"train": w.flag()} if w.flag(0.7) else {})}
+            for role, text in w.turns(system=0)
+        ]
+    }
+
+
+def _weights(w):
+    return {"messages": [{"role": role, "content": text, "weight": int(w.flag())} for role, text in w.turns(system=0)]}
+
+
+def _spans(w):
+    """One span of whole words in the last answer, as axolotl writes them: the end is inclusive."""
+    row = {"messages": [{"role": role, "content": text} for role, text in w.turns(system=0, answer=w.plain)]}
+    text = row["messages"][-1]["content"]
+    first, last = sorted((w.random.randrange(len(text)), w.random.randrange(len(text))))
+    row["messages"][-1]["train_detail"] = [{"begin_offset": first, "end_offset": last, "train": w.flag(0.8)}]
+    return row
+
+
+def _parts(w):
+    """Answers in parts that begin with a space, each trained or not."""
+    row = _no_system(w)
+    for message in row["messages"]:
+        if message["role"] == "assistant":
+            message["content"] = [
+                {"type": "text", "text": (" " if i else "") + w.plain(), "train": w.flag()}
+                for i in range(w.random.randint(1, 3))
+            ]
+        else:
+            message["content"] = [{"type": "text", "text": message["content"]}]
+    return row
+
+
+def _reasoning(w):
+    row = _no_system(w)
+    for message in row["messages"]:
+        if message["role"] == "assistant" and w.flag(0.8):
+            message["reasoning_content"] = w.plain()
+    return row
+
+
+def _thinking(w):
+    row = _no_system(w)
+    for message in row["messages"]:
+        if message["role"] == "assistant" and w.flag(0.8):
+            message["content"] = f"<think>\n{w.plain()}\n</think>\n\n{w.plain()}"
+    return row
+
+
+def _tools(w):
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "look_up",
+            "description": w.plain(),
+            "parameters": {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]},
+        },
+    }
+    call = {"type": "function", "function": {"name": "look_up", "arguments": {"what": w.plain()}}}
+    return {
+        "tools": [tool],
+        "messages": [
+            {"role": "user", "content": w.text()},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "name": "look_up", "content": w.text()},
+            {"role": "assistant", "content": w.text()},
+        ],
+    }
+
+
+def _steps(w):
+    count = w.random.randint(1, 4)
+    return {
+        "prompt": w.text(),
+        "completions": [w.text() for _ in range(count)],
+        "labels": [w.flag() for _ in range(count)],
+    }
+
+
+def _pair(**columns):
+    """A prompt, a chosen and a rejected answer that differ, in columns of the given names."""
+
+    def made(w):
+        row = {columns.get("prompt", "prompt"): w.text(), "system": w.maybe()}
+        row[columns.get("chosen", "chosen")] = w.text()
+        row[columns.get("rejected", "rejected")] = w.text() + " not"
+        return row
+
+    return made
+
+
+def _pair_chats(most, system=0.0):
+    def made(w):
+        *before, (_, text) = w.turns(most=most, system=system)
+        said = [{"role": role, "content": part} for role, part in before]
+        return {
+            "chosen": [*said, {"role": "assistant", "content": text}],
+            "rejected": [*said, {"role": "assistant", "content": text + " not"}],
+        }
+
+    return made
+
+
+def _ultra(w):
+    row = _pair_chats(2)(w)
+    return {"prompt": row["chosen"][0]["content"], "system": w.maybe(), **row}
+
+
+def _pair_messages(w):
+    row = _pair_chats(4)(w)
+    return {"messages": row["chosen"][:-1], "chosen": row["chosen"][-1], "rejected": row["rejected"][-1]}
+
+
+def _nectar(w):
+    ranks = w.random.sample(range(1, 5), 4)
+    return {"prompt": w.text(), "answers": [{"answer": f"{w.text()} {rank}", "rank": rank} for rank in ranks]}
+
+
+def _unpaired(prompt):
+    return lambda w: {prompt: w.text(), "system": w.maybe(), "completion": w.text(), "label": w.flag()}
+
+
+def _unpaired_chat(w):
+    return {"completion": [{"role": role, "content": text} for role, text in w.turns(system=0)], "label": w.flag()}
+
+
+SHAPES = {
+    "instruct": _columns("instruction", "input", "output", optional=("input",)),
+    "instruct_system": _columns("instruction", "input", "output", "system", optional=("input",)),
+    "instruct_response": _columns("instruction", "input", "response", optional=("input",)),
+    "qa": _columns("question", "answer"),
+    "camel": _columns("message_1", "message_2"),
+    "orca": _columns("system_prompt", "question", "response"),
+    "oasst": _columns("INSTRUCTION", "RESPONSE"),
+    "jeopardy": _columns("question", "category", "answer"),
+    "reflection": _columns("instruction", "input", "output", "reflection", "corrected", optional=("input",)),
+    "choice": _choice("solution"),
+    "choice_explained": _choice("explanation"),
+    "summary": _columns("article", "summary"),
+    "article_qa": _columns("article", "question", "answer"),
+    "context_qa": _columns("context", "question", "answer"),
+    "context_404": _columns("article", "unanswerable_question"),
+    "creative": _creative,
+    "critique": lambda w: {name: value for name, value in _creative(w).items() if name != "revision"},
+    "revise": _creative,
+    "metharme": _metharme,
+    "pygmalion": _pygmalion,
+    "text": _columns("text"),
+    "segments": _segments,
+    "messages": _messages,
+    "no_system": _no_system,
+    "sharegpt": _sharegpt,
+    "flags": _flags,
+    "weights": _weights,
+    "spans": _spans,
+    "parts": _parts,
+    "reasoning": _reasoning,
+    "thinking": _thinking,
+    "tools": _tools,
+    "steps": _steps,
+    "pair": _pair(),
+    "pair_question": _pair(prompt="question"),
+    "pair_input": _pair(prompt="input"),
+    "pair_instruction": _pair(prompt="instruction", chosen="chosen_response", rejected="rejected_response"),
+    "pair_ultra": _ultra,
+    "pair_chat": _pair_chats(2),
+    "pair_chats": _pair_chats(6),
+    "pair_messages": _pair_messages,
+    "nectar": _nectar,
+    "unpaired": _unpaired("prompt"),
+    "unpaired_question": _unpaired("question"),
+    "unpaired_instruction": _unpaired("instruction"),
+    "unpaired_chat": _unpaired_chat,
+    "bradley_terry": lambda w: {"system": w.maybe(), "input": w.text(), "chosen": w.text(), "rejected": w.text() + "."},
+}
+
+
+def generated(shape, count=200):
+    """Rows of a shape; the same ones every time."""
+    writer = Writer(f"axolotl parity {shape}")
+    return [SHAPES[shape](writer) for _ in range(count)]
+
+
+FILES = {
+    "instruct": ("alpaca/axolotl_alpaca.json", "alpaca/identity_alpaca.json", "oumi/alpaca_format.json"),
+    "instruct_context": ("dolly/dolly_fixture.json",),
+    "qa": ("gsm8k/gsm8k_train.jsonl", "messages/torchtitan_sft.json"),
+    "text": ("completion/c4_demo.jsonl",),
+    "segments": ("template_free/axolotl_input_output.jsonl",),
+    "messages": ("messages/tinker_conversations.jsonl",),
+    "sharegpt": ("sharegpt/fastchat_dummy.json", "sharegpt/axolotl_conversation.json"),
+    "steps": ("prm/trl_stepwise.jsonl",),
+    "pair_question": ("dpo/intel_orca_format.jsonl",),
+    "pair_chats": ("dpo/chat_preferences.jsonl",),
+}
+
+
+def shared_rows(shape, testdata: Path):
+    """Every row of the shared test data that has the shape."""
+    out = []
+    for name in FILES.get(shape, ()):
+        path = testdata / "datasets" / name
+        text = path.read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if line.strip()]
+        out += [json.loads(line) for line in lines] if path.suffix == ".jsonl" else json.loads(text)
+    return out

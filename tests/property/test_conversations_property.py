@@ -16,7 +16,7 @@ from tests.templates.conversations import Talk, characters, conversation, trl_te
 from tests.tokens.test_mask import LLAMA3, MISTRAL
 from tests.tokens.tiny_tokenizer import tiny_tokenizer
 from workbench.templates import registry
-from workbench.templates.render import is_data
+from workbench.templates.turns import is_data
 from workbench.tokens.encode import load_tokenizer, special_tokens
 from workbench.tokens.examples import Setting, tokenize
 from workbench.types import IGNORE, Finding, TemplateInfo, TokenizedExample

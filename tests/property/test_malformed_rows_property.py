@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
 from tests.fuzz_scale import examples
+from tests.property.row_damage import ODD_VALUES, damaged, holder_of, paths, whole_rows
 from workbench.api.inspect_rows import row_object
 from workbench.errors import WorkbenchError
+from workbench.options import RowOptions
+from workbench.rows.convert import CONVERTERS, convert
 from workbench.rows.formats import FORMATS
 
 TEXTS = st.sampled_from(
@@ -90,7 +96,7 @@ def shown(enc: Any) -> None:
 )
 @given(
     rows=st.lists(ROWS, max_size=4),
-    kind=st.none() | st.sampled_from([name for name, entry in FORMATS.items() if entry.supported]),
+    kind=st.none() | st.sampled_from(sorted(FORMATS)),
     template=TEMPLATES,
     options=OPTIONS,
 )
@@ -109,3 +115,58 @@ def test_malformed_rows_are_told_about_and_never_raise(rows, kind, template, opt
     left_out = set(range(len(enc))) - set(enc.usable)
     assert left_out <= {item.row for item in enc.findings if item.severity == "error"}
     shown(enc)
+
+
+ROW_OPTIONS = st.sampled_from(
+    [
+        RowOptions(),
+        RowOptions(),
+        RowOptions(text_as="text", train_on_last_step_only=True, image_folder="nowhere"),
+        RowOptions(prompt_format="{system}: {prompt}", chosen_format="{chosen}", completion_format="{completion}"),
+        RowOptions(split_thinking=True, default_system_message="Be brief.", roles={"customer": "user"}),
+        RowOptions(drop_system_message=True),
+    ]
+)
+
+
+@settings(
+    max_examples=examples(1000), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(data=st.data(), name=st.sampled_from(sorted(CONVERTERS)), index=st.integers(0, 9), options=ROW_OPTIONS)
+def test_a_damaged_row_of_any_type_gives_an_example_or_errors_that_name_row_and_field(data, name, index, options):
+    """With `make fuzz`, 20,000 rows over all types."""
+    row = data.draw(damaged(name))
+    columns = {}
+    if isinstance(row, Mapping) and data.draw(st.integers(0, 9)) == 0:  # a mapping that takes columns for others
+        texts = [key for key in row if isinstance(key, str)]
+        columns = {c.name: data.draw(st.sampled_from(texts)) for c in FORMATS[name].columns} if texts else {}
+    accounted_for(row, index, name, columns, options)
+
+
+@pytest.mark.parametrize("name", sorted(CONVERTERS))
+def test_no_odd_value_in_any_one_place_of_a_row_raises_or_is_taken_silently(name):
+    for whole in whole_rows(name):
+        for path in paths(whole):
+            for odd in ODD_VALUES:
+                row = copy.deepcopy(whole)
+                holder_of(row, path)[path[-1]] = odd
+                accounted_for(row, 7, name, {}, RowOptions())
+
+
+def accounted_for(row: Any, index: int, name: str, columns: Mapping[str, str], options: RowOptions) -> None:
+    """Convert: an example, or errors, and every finding names row, reason and a field of the row or of the type."""
+    example, findings = convert(row, index, name, columns, options)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    assert (example is None) == bool(errors)
+    assert example is None or example.row == index
+    known = [*(str(key) for key in row), *(c.name for c in FORMATS[name].columns)] if isinstance(row, Mapping) else [""]
+    for finding in findings:
+        assert finding.row == index and finding.message and finding.code.startswith("WB5")
+        assert any(finding.field.startswith(column) for column in known), finding
+
+
+@pytest.mark.parametrize("name", sorted(CONVERTERS))
+def test_the_rows_that_are_damaged_were_whole(name):
+    for row in whole_rows(name):
+        example, findings = convert(row, 0, name, {})
+        assert example is not None, findings

@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench.rows.columns import TOOL_CALL, role_of
 from workbench.tracked import Tracked
-from workbench.types import Conversation, PromptCompletion, Segments, Text
+from workbench.types import Conversation, Preference, PromptCompletion, PromptOnly, Segments, Steps, Text, Unpaired
 
 
 def at_path(value: Any, path: str) -> Iterator[Any]:
@@ -27,17 +27,8 @@ def at_path(value: Any, path: str) -> Iterator[Any]:
 
 
 def leaves(value: Any) -> Iterator[str]:
-    """Every text in messages, tools and plain examples."""
-    if isinstance(value, Conversation):
-        yield from leaves(value.messages)
-        yield from leaves(value.tools)
-    elif isinstance(value, PromptCompletion):
-        yield from (value.prompt, value.completion)
-    elif isinstance(value, Text):
-        yield value.text
-    elif isinstance(value, Segments):
-        yield from (text for text, _ in value.segments)
-    elif isinstance(value, str):
+    """Every text in messages, tools and examples."""
+    if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
@@ -45,6 +36,30 @@ def leaves(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from leaves(item)
+    elif isinstance(value, Conversation):
+        yield from leaves((value.messages, value.tools))
+    else:
+        yield from leaves(_texts(value))
+
+
+def _texts(value: Any) -> tuple[Any, ...]:
+    """What an example without messages holds."""
+    match value:
+        case PromptCompletion():
+            return value.prompt, value.completion
+        case Text():
+            return (value.text,)
+        case Segments():
+            return tuple(text for text, _ in value.segments)
+        case Preference():
+            return value.chosen, value.rejected
+        case Unpaired():
+            return (value.answer,)
+        case PromptOnly():
+            return (value.prompt,)
+        case Steps():
+            return value.prompt, value.completions
+    return ()
 
 
 def assert_origins_hold(row: Mapping[str, Any], example: Any) -> int:
@@ -60,13 +75,15 @@ def assert_origins_hold(row: Mapping[str, Any], example: Any) -> int:
             at += run.length
             assert run.origin is not None
             if run.origin.field is None:
-                assert part in ("\n\n", "user", "assistant", "system", "text", "function"), part
+                roles = ("user", "assistant", "system", "text", "image", "function", "tool")
+                assert run.origin.key in ("template", "computed") or part in roles, part
                 continue
             raws = [raw for raw in at_path(row, run.origin.field) if isinstance(raw, str)]
             if run.origin.key == "role":
                 assert any(part in (raw, role_of(raw)) or role_of(raw) == TOOL_CALL for raw in raws)
             else:
-                assert any(raw[run.start : run.start + run.length] == part for raw in raws), (run, part)
+                is_key = not raws and run.origin.field.endswith(f".{part}")  # the row has it as the key of an object
+                assert is_key or any(raw[run.start : run.start + run.length] == part for raw in raws), (run, part)
             checked += run.length
         assert at == len(leaf)
     return checked

@@ -4,7 +4,7 @@ from row_origins import assert_origins_hold
 
 from workbench.rows.convert import CONVERTERS, convert
 from workbench.rows.formats import FORMATS
-from workbench.types import PromptCompletion, Segments, Text
+from workbench.types import PromptCompletion, Segments, Text, TokenIds
 
 
 def test_every_supported_type_has_a_converter():
@@ -17,7 +17,7 @@ def test_example_row_of_the_table_converts_without_findings(name):
     example, findings = convert(row, 3, name, {})
     assert findings == ()
     assert example.row == 3
-    assert assert_origins_hold(row, example) > 0
+    assert assert_origins_hold(row, example) > 0 or isinstance(example, TokenIds)
 
 
 def test_messages_keep_roles_contents_and_paths():

@@ -132,11 +132,13 @@ def test_arguments_and_tools_as_values_or_text_read_alike(folder):
     assert as_values.messages[1]["tool_calls"][0]["function"]["arguments"] == {"city": "Paris", "n": 1}
 
 
-def test_typed_content_is_kept_and_images_are_refused(folder):
-    _, _, converted = opened(folder / "typed_content.jsonl")
+def test_typed_content_is_read_and_an_image_that_is_not_there_is_refused(folder):
+    source, _, converted = opened(folder / "typed_content.jsonl")
     assert usable(converted) == [True, False, False]
-    assert by_row(converted) == [set(), {"WB538"}, {"WB522"}]
-    assert converted[0][0].messages[0]["content"] == [{"type": "text", "text": "hi"}]
+    assert converted[0][0].messages[0]["content"] == "hi"
+    as_text = list(convert_all(source.rows, "messages", {}))
+    assert usable(as_text) == [True, False, False]
+    assert by_row(as_text) == [set(), {"WB538"}, {"WB522"}]
 
 
 def test_flags_of_both_spellings(folder):

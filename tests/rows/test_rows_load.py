@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz_scale import examples
 from workbench.errors import DataError
-from workbench.rows.json_files import MOST_FINDINGS
+from workbench.rows.damage import MOST_FINDINGS
 from workbench.rows.load import open_source
 
 ROWS = [{"text": f"row {i} é", "n": i} for i in range(5)]
@@ -276,7 +276,6 @@ def test_folder_saved_by_datasets(tmp_path):
         ("rows.arrow", b"nonsense", "WB554"),
         ("rows.jsonl.gz", gzip.compress(b"x" * 1000)[:-20], "WB554"),
         ("rows.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "WB554"),
-        ("rows.txt", b"text", "WB551"),
         ("rows.pkl", b"text", "WB551"),
         ("rows", b"text", "WB551"),
         ("recipe.yaml", b"a: 1", "WB551"),

@@ -20,7 +20,8 @@ from tests.templates.conversations import (
     trl_templates,
 )
 from workbench.errors import TemplateError
-from workbench.templates.render import is_data, render
+from workbench.templates.render import render
+from workbench.templates.turns import is_data
 from workbench.types import Rendered, TemplateInfo
 
 Counts = Mapping[str, tuple[int, int, int]]
@@ -48,7 +49,11 @@ TRL_1_16: Counts = {
     "reasoning": (70, 2, 33),
     "generation_prompt": (70, 2, 33),
 }
-OURS: Counts = {talk: (0, 2, 0) if talk.startswith("typed") else (2, 0, 2) for talk in TALKS}
+OURS: Counts = {
+    talk: (0, 19, 0) if talk.startswith("typed") else (1, 18, 1) if talk.startswith("tools") else (19, 0, 19)
+    for talk in TALKS
+}
+"""Prompt styles refuse a conversation with a tool's answer, which they have no words for; ChatML takes any role."""
 
 DIFFERS: Mapping[str, str] = {
     "deepseek_r1_distill_training": "its author trains <｜Assistant｜>, which the generation prompt supplies",

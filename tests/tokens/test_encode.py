@@ -18,6 +18,10 @@ def test_a_gap_belongs_to_the_token_behind_it():
     assert gapless([(0, 1), (0, 1), (1, 3)]) == ((0, 1), (0, 1), (1, 3)), "several tokens of one character"
     assert gapless([(0, 0), (0, 1), (2, 3), (0, 0)]) == ((0, 0), (0, 1), (1, 3), (0, 0))
     assert gapless([]) == ()
+    assert gapless([(0, 1), (1, 2), (3, 5)], (7, 8, 9), {9}) == ((0, 1), (1, 3), (3, 5)), (
+        "an added token is its own text"
+    )
+    assert gapless([(0, 0), (1, 5)], (7, 9), {9}) == ((0, 0), (0, 5)), "a token of no characters cannot grow"
 
 
 @pytest.mark.parametrize("text", ["on the lo", "  on\n\nthe  ", "é🦙 👩\u200d👩", "\x00a\u2028", ""])

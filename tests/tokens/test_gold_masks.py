@@ -1,4 +1,4 @@
-"""Masks that others made: transformers' assistant masks, and the segments of LLaMA-Factory's and axolotl's tests."""
+"""Masks that others made: transformers' assistant masks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.templates.conversations import Talk, conversation, trl_templates
-from tests.tokens.test_mask import one, spans
+from tests.tokens.test_mask import one
 from workbench.templates import registry
 from workbench.tokens.encode import load_tokenizer, special_tokens
 from workbench.tokens.examples import Setting
@@ -106,16 +106,3 @@ def _compared(tokenizer: Any, template: TemplateInfo, messages: list[dict[str, A
     assert str.__str__(ours.text) == text
     assert list(encode([ours.text], tokenizer)[0].input_ids) == ids
     return "same"
-
-
-def test_segments_of_llama_factory_and_axolotl(shared):
-    """Trained text of their own tests, where a tokenizer and a template of that name are here."""
-    vectors = json.loads((shared / "testdata" / "vectors" / "mask_vectors.json").read_text(encoding="utf-8"))
-    tokenizer = load_tokenizer(str(shared / "testdata" / "tokenizers" / "qwen2.5"))
-    by_id = {vector["id"]: vector for vector in vectors}
-    vector = by_id["llamafactory:test_qwen2_5_template"]
-    path = shared / "testdata" / "chat_templates" / "trl" / "qwen2_5.jinja"
-    made = one(conversation(Talk(vector["messages"])), Setting(tokenizer, _template(tokenizer, path), "last_assistant"))
-    assert str.__str__(made.rendered.text) == "".join(segment["text"] for segment in vector["segments"])
-    theirs = "".join(segment["text"] for segment in vector["segments"] if segment["train"])
-    assert spans(made, tokenizer) == [theirs.removesuffix("\n")], "they train the line break behind the stop token too"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from workbench.tokens.diff import digest, first_difference
@@ -28,6 +31,34 @@ def test_best_fit_decreasing_packs_the_published_example():
     made = pack([row(0, 1, 2, 3), row(1, 4, 5), row(2, 6, 7, 8), row(3, 9)], 4)
     assert [list(bin.input_ids) for bin in made] == [[1, 2, 3, 9], [6, 7, 8], [4, 5]]
     assert [bin.documents for bin in made] == [((0, 3), (3, 1)), ((2, 3),), ((1, 2),)]
+
+
+def test_wrapped_packing_which_we_do_not_offer_cuts_rows_in_two():
+    """TRL's other strategy on the same rows: why `bfd` is the one we take."""
+    from datasets import Dataset
+    from trl.data_utils import pack_dataset
+
+    data = Dataset.from_dict({"input_ids": [[1, 2, 3], [4, 5], [6, 7, 8], [9]]})
+    made = list(pack_dataset(data, seq_length=4, strategy="wrapped"))
+    assert [item["input_ids"] for item in made] == [[1, 2, 3, 4], [5, 6, 7, 8], [9]]
+    assert all("seq_lengths" not in item for item in made)
+
+
+def test_a_packed_batch_is_axolotls_but_for_padding_and_the_first_label_of_a_document():
+    """Its V2 collator on the same two documents (formats.md, 1.9): it trains each document's first token on the
+    document before it, and pads to a multiple of 8; ours does neither."""
+    golden = json.loads((Path(__file__).parents[1] / "golden" / "axolotl.json").read_text(encoding="utf-8"))["packed"]
+    documents = [TrainRow([5, 6, 7], [IGNORE, 6, 7], ((0, 3),)), TrainRow([8, 9], [8, 9], ((1, 2),))]
+    made = packed(documents)
+    for key in ("input_ids", "position_ids"):
+        assert list(made.arrays[key][0]) == golden[key][0][:5]
+    assert (list(made.arrays["labels"][0]), golden["labels"][0][:5]) == (
+        [IGNORE, 6, 7, IGNORE, 9],
+        [IGNORE, 6, 7, 8, 9],
+    )
+    assert golden["attention_mask"] == [[1, 1, 1, 2, 2, 0, 0, 0]], "which document a token is of, counted from 1"
+    assert [label for label in golden["labels"][0][5:]] == [IGNORE] * 3
+    assert [(end - start) for _, start, end in made.documents[0]] == [3, 2]
 
 
 def test_packing_keeps_every_token_and_knows_whose_it_is():

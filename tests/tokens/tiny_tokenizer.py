@@ -25,3 +25,30 @@ def tiny_tokenizer(*specials: str, eos: str | None = None, bos: str | None = Non
             single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, core.token_to_id(bos))]
         )
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token=bos, eos_token=eos)
+
+
+WORDS = ("Hello", "hi", "there", "goodbye", "farewell", "I'm", "doing", "very", "well", "thank", "you")
+"""Words that the second tokenizer knows whole, with and without a space before them."""
+
+
+def metaspace_tokenizer() -> Any:
+    """A fast tokenizer after Llama 2's: it puts a space before every text, and BOS before plain text."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    merges: list[tuple[str, str]] = []
+    for word in WORDS:
+        merges += [(word[:i], word[i]) for i in range(1, len(word))]
+    merges += [("▁", word) for word in WORDS]
+    letters = [chr(code) for code in range(33, 127)] + ["▁", "\n"]
+    words = dict.fromkeys(["<unk>", "<s>", "</s>", *letters, *("".join(pair) for pair in merges)])
+    core = Tokenizer(
+        models.BPE({word: i for i, word in enumerate(words)}, list(dict.fromkeys(merges)), unk_token="<unk>")
+    )
+    core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
+    core.decoder = decoders.Metaspace(prepend_scheme="always")
+    core.add_special_tokens(["<unk>", "<s>", "</s>"])
+    core.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", core.token_to_id("<s>"))]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>")

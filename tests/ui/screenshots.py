@@ -1,14 +1,17 @@
 """Pictures of README and docs, from a real JupyterLab and a real run: `make screenshots`.
 
-Each theme opens the first notebook, runs all cells, waits for the run to end, and takes the viewer and the card.
+Each theme opens the first notebook, runs all cells, waits for the run to end, and takes the viewer and the card; then a
+notebook with three data sets, for the picker. `python tests/ui/screenshots.py picker` takes the picker only.
 """
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 from lab_server import ROOT, Lab, jupyter_lab, menu, open_notebook
+from picker_files import kitchen_csv, notebook, pairs_jsonl, support_jsonl
 from playwright.sync_api import Page, sync_playwright
 
 IMAGES = ROOT / "docs" / "images"
@@ -16,7 +19,11 @@ NOTEBOOK = "01_first_run.ipynb"
 VIEWER, CARD = ".wb-tokens", ".wb-run"
 
 
-def take(theme: str) -> None:
+PICKERS = {"picker": "kitchen.csv", "picker-chats": "support.jsonl", "picker-pairs": "pairs.jsonl"}
+"""Pictures of the picker and the files they show."""
+
+
+def take(theme: str, *, picker_only: bool = False) -> None:
     """All pictures of one theme."""
     with tempfile.TemporaryDirectory() as home, sync_playwright() as started:
         chromium = started.chromium.launch(
@@ -26,7 +33,9 @@ def take(theme: str) -> None:
             shutil.copy(ROOT / "notebooks" / NOTEBOOK, lab.files)
             page = chromium.new_page(viewport={"width": 1300, "height": 1260}, locale="en-US")
             page.set_default_timeout(300_000)
-            pictures(page, lab, theme)
+            if not picker_only:
+                pictures(page, lab, theme)
+            picker_pictures(page, lab, theme)
         chromium.close()
 
 
@@ -44,14 +53,32 @@ def pictures(page: Page, lab: Lab, theme: str) -> None:
     page.wait_for_timeout(1000)
     page.screenshot(path=IMAGES / f"first-run-{theme}.png")
     card.screenshot(path=IMAGES / f"run-card-{theme}.png")
-    for name, selector in (("token-viewer", VIEWER), ("picker", ".wb-pick")):
-        shown = page.locator(f".jp-OutputArea-output {selector}").first
-        page.evaluate("document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
-        shown.scroll_into_view_if_needed()
-        shown.screenshot(path=IMAGES / f"{name}-{theme}.png")
+    shown = page.locator(f".jp-OutputArea-output {VIEWER}").first
+    page.evaluate("document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
+    shown.scroll_into_view_if_needed()
+    shown.screenshot(path=IMAGES / f"token-viewer-{theme}.png")
+
+
+def picker_pictures(page: Page, lab: Lab, theme: str) -> None:
+    """A notebook of one data set after the other, with a limit drawn in the first."""
+    for make in (kitchen_csv, support_jsonl, pairs_jsonl):
+        make(lab.files)
+    for name, file in PICKERS.items():
+        (lab.files / f"{name}.ipynb").write_text(notebook(f'import workbench as wb\ndata = wb.data("{file}")\ndata'))
+        open_notebook(page, lab, f"{name}.ipynb")
+        menu(page, "Run", "Run All Cells")
+        card = page.locator(".jp-OutputArea-output .wb-pick").first
+        card.wait_for()
+        if name == "picker":
+            card.get_by_label("Role of column remark").select_option("input")
+            card.locator(".wb-exact").fill("192")
+            card.locator(".wb-exact").press("Enter")
+            page.wait_for_function("/max_length=192/.test(document.querySelector('.wb-pick .wb-code').textContent)")
+        page.wait_for_timeout(500)
+        card.screenshot(path=IMAGES / f"{name}-{theme}.png")
 
 
 if __name__ == "__main__":
     IMAGES.mkdir(parents=True, exist_ok=True)
     for name in ("light", "dark"):
-        take(name)
+        take(name, picker_only="picker" in sys.argv[1:])

@@ -111,7 +111,7 @@ class ShownBatch:
 
     def _whole_view(self, position: int) -> dict[str, Any]:
         enc, row = self.batches.enc, self.rows[position]
-        parts = [cut(enc.view_of(data_row), range(length)) for data_row, length in row.documents]
+        parts = _documents(enc, row)
         if self.batches.plan.is_packed:
             return joined_view(parts, position=position, title=f"Pack {position}")
         tokenizer = enc.setting.tokenizer
@@ -169,3 +169,16 @@ class ShownBatch:
         )
         shown = payload(views, heading)
         return {TOKENS_MIME: shown, "text/html": static_html(shown), "text/plain": f"{self!r}\n{plain_text(shown)}"}
+
+
+def _documents(enc: Encoded, row: TrainRow) -> list[dict[str, Any]]:
+    """Views of the documents of a training row; of a data row with several sequences, the one with these tokens."""
+    out: list[dict[str, Any]] = []
+    at = 0
+    for data_row, length in row.documents:
+        ids = tuple(row.input_ids[at : at + length])
+        made, _ = enc.tokenized(data_row)
+        part = next((i for i, item in enumerate(made) if item.input_ids[:length] == ids), 0)
+        out.append(cut(enc.view_of(data_row, part), range(length)))
+        at += length
+    return out

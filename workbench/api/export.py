@@ -64,11 +64,16 @@ def export(bound: BoundRecipe, target: Any, out_dir: Path, **options: Any) -> Ex
 
 def _trained(bound: BoundRecipe) -> tuple[list[Example], list[TokenizedExample]]:
     """The rows that are trained, with their tokens."""
-    from workbench.tokens.examples import tokenize
+    from workbench.tokens.sequences import sequences
 
     enc = bound.enc
     wanted = set(enc.usable)
     examples = [example for example, _ in enc.data.examples() if example is not None and example.row in wanted]
-    made = [item for item in tokenize(examples, enc.setting) if isinstance(item, TokenizedExample) and item.trained]
-    kept = {item.row for item in made}
-    return [example for example in examples if example.row in kept], made
+    pairs = [
+        (example, part)
+        for example, parts in zip(examples, sequences(examples, enc.setting), strict=True)
+        if isinstance(parts, tuple)
+        for part in parts
+        if part.trained
+    ]
+    return [example for example, _ in pairs], [part for _, part in pairs]

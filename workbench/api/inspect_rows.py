@@ -5,17 +5,37 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from workbench.tokens.pairs import compare
+from workbench.types import TokenizedExample
+
 if TYPE_CHECKING:
     from workbench.api.encoded import Encoded
 
 
 def row_object(enc: Encoded, row: int) -> dict[str, Any]:
-    """One row: its text, tokens with offsets, labels, reasons and origins, and its findings."""
+    """One row: its text, tokens with offsets, labels, reasons and origins, and its findings.
+
+    A row of one sequence has `text` and `tokens`. A preference row has `chosen` and `rejected` with these keys, and
+    `pair`: tokens of the shared prompt, first differing token and character, trained tokens of each side. A text in
+    chunks has `parts`.
+    """
     made, found = enc.tokenized(row)
+    said: dict[str, Any] = {"row": row, "type": enc.data.type}
     findings = [asdict(item) for item in found]
-    if made is None:
-        return {"row": row, "type": enc.data.type, "text": None, "tokens": [], "findings": findings}
-    view = enc.view_of(row)
+    if not made:
+        return {**said, "text": None, "tokens": [], "findings": findings}
+    shown = [_sequence(enc, row, index, part) for index, part in enumerate(made)]
+    if made[0].part == "chosen":
+        pair = {key: value for key, value in asdict(compare(*made)).items() if key not in ("findings", "row")}
+        return {**said, "chosen": shown[0], "rejected": shown[1], "pair": pair, "findings": findings}
+    if len(made) > 1:
+        return {**said, "parts": shown, "findings": findings}
+    label = {} if made[0].desirable is None else {"desirable": made[0].desirable}
+    return {**said, **shown[0], **label, "findings": findings}
+
+
+def _sequence(enc: Encoded, row: int, index: int, made: TokenizedExample) -> dict[str, Any]:
+    view = enc.view_of(row, index)
     columns, tables, segments = view["tokens"], view["tables"], iter(view["segments"])
     tokens: list[dict[str, Any]] = []
     segment = next(segments, None)
@@ -38,11 +58,4 @@ def row_object(enc: Encoded, row: int) -> dict[str, Any]:
             }
         )
     text = str.__str__(made.rendered.text)
-    return {
-        "row": row,
-        "type": enc.data.type,
-        "text": text,
-        "tokens": tokens,
-        "truncated": made.truncated,
-        "findings": findings,
-    }
+    return {"text": text, "tokens": tokens, "truncated": made.truncated}

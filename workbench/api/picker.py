@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from html import escape
-from itertools import groupby
 from typing import Any
 
 from workbench.api.data import Data
 from workbench.api.data import data as open_data
 from workbench.api.encoded import Encoded
-from workbench.api.template import ChatTemplate, templates
+from workbench.api.picker_background import Background, match_of
+from workbench.api.picker_cells import cell
+from workbench.api.picker_html import static_html
+from workbench.api.picker_options import MASK_OPTIONS, ROW_OPTIONS, options_view
+from workbench.api.picker_rendered import rendered
+from workbench.api.picker_sample import READ_ROWS, Reading, Sample, lengths
+from workbench.api.picker_state import (
+    absent_roles,
+    columns_view,
+    cut_view,
+    fit_view,
+    lengths_view,
+    misfits_view,
+    notices_view,
+    preview_rows,
+    question_view,
+    said_columns,
+    source_view,
+    speakers_view,
+    template_groups,
+    types_view,
+    values_view,
+)
 from workbench.api.template import template as find_template
-from workbench.errors import WorkbenchError
-from workbench.rows.formats import FORMATS
+from workbench.errors import DataError, RecipeError, WorkbenchError
+from workbench.options import MaskOptions, RowOptions
+from workbench.rows.columns import guess_columns
+from workbench.rows.formats import FORMATS, format_named
+from workbench.rows.scan import Scan
 from workbench.tokens.encode import load_tokenizer
-from workbench.tokens.examples import Setting, tokenize
-from workbench.types import IGNORE, Conversation, Example, Finding, FormatMatch, Segments, Text, TokenizedExample
-
-PREVIEW_ROWS = 5
-SAMPLED_ROWS = 500
-"""Rows whose length is measured; the histogram says so."""
-BINS = 24
-CELL_CHARACTERS = 120
-PIECE_CHARACTERS = 4_000
-"""Characters of a stretch of the first row that are shown; a million of them would freeze the page."""
-SHOWN_PIECES = 200
-SAMPLED_CHARACTERS = 1_000_000
-"""Where the sampled rows reach this many characters, sampling ends: looking at data must not take minutes."""
+from workbench.tokens.setting import Setting
+from workbench.types import Finding, FormatMatch
 
 
 class PickedData:
@@ -39,115 +53,302 @@ class PickedData:
         template: The chat template, None where rows need none.
         tokenizer: Name or path.
         max_length: Tokens a row may have, None for no limit.
+        options: What was chosen for `data.encode` besides: `train_on` and fields of `MaskOptions`.
     """
 
     def __init__(self, rows: Data, tokenizer: str = "tiny-llama", template: str | None = None) -> None:
         self.data, self.tokenizer, self.max_length = rows, tokenizer, None
-        self.template: str | None = template or (tokenizer if rows.type and rows.is_conversation else None)
+        self.options: dict[str, Any] = {}
+        self._given = template
+        self._sample = Sample(rows.source)
+        self._shown: int | None = None
+        self._scanned: tuple[int, int] | None = None
         self._widget: Any = None
+        self._tokenizer: Any = None
+        self._background: Background | None = None
+        self._lock = threading.RLock()
+
+    # Changes
 
     def choose(self, kind: str, value: Any) -> dict[str, Any]:
         """Apply one change of the picker and return what to show.
 
         Args:
-            kind: `type`, `role`, `max_length` or `template`.
+            kind: `type`, `role`, `speaker`, `option`, `max_length`, `template`, `leave_out`, `take_back` or `row`.
             value: What the page sent for it.
 
         Raises:
             WorkbenchError: For a choice that cannot be; nothing changes then.
         """
-        if kind == "type":
-            self._read_as(str(value), None)
-        elif kind == "role":
-            self._set_role(str(value["column"]), value["role"])
-        elif kind == "max_length":
-            self.max_length = max(1, int(value))
-        elif kind == "template":
-            find_template(str(value))
-            self.template = str(value)
-        return self.state()
+        changes = {
+            "type": self._set_type,
+            "role": self._set_role,
+            "speaker": self._set_speaker,
+            "option": self._set_option,
+            "max_length": self._set_max_length,
+            "template": self._set_template,
+            "leave_out": self._leave_out,
+            "take_back": self._take_back,
+            "row": self._show_row,
+        }
+        if kind not in changes:
+            raise RecipeError(f"There is no choice {kind!r}.", remedy=f"Known: {', '.join(changes)}.", code="WB402")
+        with self._lock:
+            before = (self.data, self.options, self.max_length, self._given, self._shown)
+            try:
+                changes[kind](value)
+                state = self._state(briefly=self._background is not None)
+            except WorkbenchError:
+                self.data, self.options, self.max_length, self._given, self._shown = before
+                raise
+        if self._background is not None and kind not in ("max_length", "row"):
+            self._background.follow()
+        return state
 
-    def _read_as(self, type: str, columns: Mapping[str, str] | None) -> None:
-        """Open the rows again as another type; the opened source is used again."""
-        self.data = open_data(self.data.source.path or self.data.source.rows, type=type, columns=columns)
-        if self.data.is_conversation and self.template is None:
-            self.template = self.tokenizer
+    @property
+    def template(self) -> str | None:
+        """The chat template, None where rows need none."""
+        return (self._given or self.tokenizer) if self._sample.read(self.data, briefly=True).is_chat else None
 
-    def _set_role(self, column: str, role: str | None) -> None:
-        columns = {name: where for name, where in self.data.columns.items() if where != column and name != role}
+    def _set_type(self, value: Any) -> None:
+        name = format_named(str(value)).name
+        _, answers = question_view(self.data)
+        said = answers.get(name, {})
+        self.data = self._reopened(name) if self._must_reopen(name) else self.data
+        mapping = guess_columns(self._sample.shapes, name, said)
+        self._read_as(name, mapping, self.data.options, "you")
+
+    def _must_reopen(self, name: str) -> bool:
+        """Joined rows are others than those of the file."""
+        return FORMATS[name].joined or bool(self.data.entry and self.data.entry.joined)
+
+    def _reopened(self, name: str) -> Data:
+        source = self.data.source
+        if source.path is None and self.data.entry and self.data.entry.joined:
+            raise DataError(
+                "The rows were joined to conversations, and what they were before is gone.",
+                remedy="Give wb.data(rows, type=…) the rows again.",
+                code="WB553",
+            )
+        said = {key: self.data.given[key] for key in ("split", "limit") if key in self.data.given}
+        opened = open_data(source.path or source.rows, type=name, **said)
+        self._sample, self._scanned = Sample(opened.source), None
+        return opened
+
+    def _set_role(self, value: Any) -> None:
+        column, role = str(value["column"]), value["role"]
+        columns = {ours: theirs for ours, theirs in self.data.columns.items() if theirs != column and ours != role}
         if role:
-            columns[role] = column
-        self._read_as(self.data.type or "messages", columns)
+            columns[str(role)] = column
+        self._read_as(self.data.type or "messages", columns, self.data.options, self.data.chosen_by)
+
+    def _set_speaker(self, value: Any) -> None:
+        roles = {name: role for name, role in self.data.options.roles.items() if name != value["spelling"]}
+        if value["role"]:
+            roles[str(value["spelling"])] = str(value["role"])
+        self._read_with(roles=roles)
+
+    def _set_option(self, value: Any) -> None:
+        name, wanted = str(value["name"]), value["value"]
+        if name in ROW_OPTIONS:
+            self._read_with(**{name: wanted})
+        elif name in MASK_OPTIONS or name == "train_on":
+            chosen = {**self.options, name: wanted}
+            mask = MaskOptions.from_keywords({key: item for key, item in chosen.items() if key in MASK_OPTIONS})
+            policy = chosen.get("train_on")
+            self.options = ({"train_on": policy} if policy and policy != self._policy(None) else {}) | mask.changed()
+        else:
+            raise RecipeError(f"There is no option {name!r}.", remedy="See workbench.options.", code="WB401")
+
+    def _read_with(self, **change: Any) -> None:
+        options = RowOptions.from_keywords({**self.data.options.changed(), **change})
+        self._read_as(self.data.type or "messages", self.data.columns, options, self.data.chosen_by)
+
+    def _read_as(self, name: str, columns: Mapping[str, str], options: RowOptions, by: str) -> None:
+        """Read the same opened rows another way."""
+        said = said_columns(self._sample.shapes, name, columns)
+        kept = {key: self.data.given[key] for key in ("split", "limit") if self.data.given.get(key) is not None}
+        given = {"type": name, **({"columns": said} if said else {}), **kept, **options.changed()}
+        unused = {ours: theirs or "" for ours, theirs in said.items() if theirs is None}
+        self.data = replace(
+            self.data,
+            type=name,
+            columns={**{ours: theirs for ours, theirs in columns.items() if theirs}, **unused},
+            chosen_by=by,
+            findings=self.data.findings if by == "detected" else self.data.source.findings,
+            options=options,
+            given=given,
+        )
+        self._scanned = None
+
+    def _set_max_length(self, value: Any) -> None:
+        self.max_length = None if value is None else max(1, int(value))
+
+    def _set_template(self, value: Any) -> None:
+        find_template(str(value))
+        self._given = str(value)
+
+    def _leave_out(self, value: Any) -> None:
+        self.data = self.data.without(int(value))
+        self._shown = None
+
+    def _take_back(self, value: Any) -> None:
+        self.data = replace(self.data, left_out=tuple(row for row in self.data.left_out if row != int(value)))
+
+    def _show_row(self, value: Any) -> None:
+        if value is not None and not 0 <= int(value) < self._sample.count:
+            remedy = f"Rows go from 0 to {self._sample.count - 1}."
+            raise DataError(f"There is no row {value}.", remedy=remedy, code="WB553")
+        self._shown = None if value is None else int(value)
+
+    # What comes of them
 
     def encode(self, **more: Any) -> Encoded:
         """Encode with the choices made."""
-        return self.data.encode(self.template, tokenizer=self.tokenizer, max_length=self.max_length, **more)
+        chosen = {"max_length": self.max_length, **self.options, **more}
+        return self.data.encode(self.template, tokenizer=self.tokenizer, **chosen)
 
     def code(self) -> str:
         """The lines of Python that do the same."""
-        length = f", max_length={self.max_length}" if self.max_length else ""
         chat = f"wb.template({self.template!r}), " if self.template else ""
-        return f"{self.data.code()}\nenc = data.encode({chat}tokenizer={self.tokenizer!r}{length})"
+        length = {"max_length": self.max_length} if self.max_length else {}
+        more = "".join(f", {name}={value!r}" for name, value in {**self.options, **length}.items())
+        return f"{self._explicit.code()}\nenc = data.encode({chat}tokenizer={self.tokenizer!r}{more})"
+
+    @property
+    def _explicit(self) -> Data:
+        """The data with its type and columns said, though they were detected: what was understood is to be seen."""
+        data, kind = self.data, self.data.type
+        if kind is None or isinstance(data.given.get("type"), Mapping):
+            return data
+        said = {} if FORMATS[kind].joined else said_columns(self._sample.shapes, kind, data.columns)
+        return replace(data, given={"type": kind, "columns": said, **_without(data.given, "type", "columns")})
+
+    # What is shown
 
     def state(self) -> dict[str, Any]:
         """What the picker shows (docs/wire.md section 4)."""
-        rows = self.data.source.rows
-        shown = [_named(rows[i]) for i in range(min(PREVIEW_ROWS, len(rows)))]
-        names = list(dict.fromkeys(name for row in shown for name in row))
-        entry = FORMATS.get(self.data.type or "")
-        lengths, rendered = self._measured()
+        with self._lock:
+            return self._state(briefly=False)
+
+    def _state(self, *, briefly: bool) -> dict[str, Any]:
+        data, sample = self.data, self._sample
+        reading = self._sample.read(data, briefly=briefly)
+        entry = data.entry
+        shown = preview_rows(data, sample)
+        question, _ = question_view(data)
+        absent = absent_roles(data, sample)
+        misfits = misfits_view(data, reading)
         return {
-            "source": {
-                "title": self.data.source.title,
-                "rows": len(rows),
-                "columns": len(names),
-                "bytes": self.data.source.bytes,
-            },
-            "type": self.data.type,
-            "types": [_type_view(match) for match in self.data.matches[:3]] + _other_types(self.data),
-            "chosen_by": self.data.chosen_by,
-            "columns": [_column_view(name, shown, self.data) for name in names],
-            "roles": [column.name for column in entry.columns] if entry else [],
-            "preview": [[_cell(row.get(name)) for name in names] for row in shown],
-            "row_numbers": list(range(len(shown))),
-            "counter_examples": [asdict(item) for item in self._counter_examples()],
-            "lengths": _histogram(lengths),
+            "turn": 0,
+            "source": source_view(data, sample),
+            "type": data.type,
+            "types": types_view(data, sample),
+            "chosen_by": data.chosen_by,
+            "fit": fit_view(reading, self._scanned),
+            "question": question,
+            "notices": notices_view(data),
+            "columns": columns_view(data, sample),
+            "roles": [{"name": c.name, "required": c.required} for c in entry.columns] if entry else [],
+            "absent": absent,
+            "preview": [[cell(data[row].get(name)) for name in sample.names] for row in shown],
+            "row_numbers": shown,
+            "misfits": {**misfits, "rows": [], "total": 0} if absent else misfits,
+            "shown_row": self._shown_row(reading),
+            "left_out": list(data.left_out),
+            "speakers": speakers_view(data, sample),
+            "options": options_view(sample, reading, data.options, self.options) if entry else [],
+            **self._tokens(reading),
             "max_length": self.max_length,
-            "cut": _cut(lengths, self.max_length),
-            "template": {"name": self.template, "choices": self._choices()},
-            "rendered": {"pieces": rendered} if rendered else None,
             "code": self.code(),
         }
 
-    def _choices(self) -> list[str]:
-        own = [name for name in (self.template, self.tokenizer) if name]
-        return list(dict.fromkeys([*own, *templates()])) if self.template else []
+    def _shown_row(self, reading: Reading) -> dict[str, Any] | None:
+        if self._shown is None:
+            return None
+        item = reading.misfits.get(self._shown)
+        return {"row": self._shown, "values": values_view(self.data, self._shown, item, full=True)}
 
-    def _counter_examples(self) -> list[Finding]:
-        """Rows that do not fit, one finding each, at most three."""
-        found: dict[int | None, Finding] = {}
-        for item in self.data.findings:
-            found.setdefault(item.row, item)
-        if self.data.type:
-            for _, notes in self.data.examples(limit=SAMPLED_ROWS):
-                for item in notes:
-                    if item.severity == "error":
-                        found.setdefault(item.row, item)
-        return list(found.values())[:3]
+    def _tokens(self, reading: Reading) -> dict[str, Any]:
+        """Lengths, template and the first row rendered; why not, where tokenizer or template cannot be used."""
+        template: dict[str, Any] = {
+            "name": self.template,
+            "groups": template_groups(self.data, self.template, self.tokenizer),
+            "refusal": None,
+        }
+        nothing: dict[str, Any] = {"lengths": None, "cut": {"rows": 0, "share": 0.0}, "rendered": None}
+        if not reading.examples:
+            return {**nothing, "template": template}
+        try:
+            setting = self._setting()
+            measured = lengths(reading, replace(setting, max_length=None), self._length_key(setting))
+            first = self._sample.first(self.data, reading)
+            shown = rendered(first, setting) if first is not None else None
+        except WorkbenchError as error:
+            refusal = Finding(error.code, "error", error.message, remedy=error.remedy)
+            return {**nothing, "template": {**template, "refusal": asdict(refusal)}}
+        measured = {row: length for row, length in measured.items() if row not in self.data.left_out}
+        long = "chunked" if self.data.type == "text" and setting.options.long_text == "chunk" else "cut"
+        return {
+            "lengths": lengths_view(measured, self._sample.count - len(self.data.left_out), long),
+            "cut": cut_view(measured, self.max_length),
+            "template": {**template, "refusal": asdict(shown)} if isinstance(shown, Finding) else template,
+            "rendered": None if isinstance(shown, Finding) else shown,
+        }
 
-    def _measured(self) -> tuple[list[int], list[dict[str, Any]]]:
-        """Token lengths of the sampled rows, and the first row in pieces, trained or not."""
-        made = [item for item in self._sample() if isinstance(item, TokenizedExample)]
-        return [len(item.input_ids) for item in made], _pieces(made[0]) if made else []
+    def _setting(self, tokenizer: Any = None) -> Setting:
+        """What decides tokens and labels; a thread brings a tokenizer of its own, because they are not shared well."""
+        if tokenizer is None:
+            self._tokenizer = tokenizer = self._tokenizer or load_tokenizer(self.tokenizer)
+        chat = find_template(self.template) if self.template else None
+        info = chat.with_tokenizer(tokenizer) if chat else None
+        mask = MaskOptions.from_keywords({key: item for key, item in self.options.items() if key in MASK_OPTIONS})
+        return Setting(tokenizer, info, self._policy(self.options.get("train_on")), options=mask)
 
-    def _sample(self) -> list[TokenizedExample | Finding]:
-        if not self.data.type:
-            return []
-        examples = list(_within(SAMPLED_CHARACTERS, self.data.examples(limit=SAMPLED_ROWS)))
-        tokenizer = load_tokenizer(self.tokenizer)
-        chat: ChatTemplate | None = find_template(self.template) if self.template else None
-        policy = "completion" if self.data.type == "prompt_completion" else "assistant"
-        return list(tokenize(examples, Setting(tokenizer, chat.with_tokenizer(tokenizer) if chat else None, policy)))
+    def _length_key(self, setting: Setting) -> tuple[Any, ...]:
+        """What lengths depend on beside the rows."""
+        return (
+            setting.template.sha256 if setting.template else None,
+            setting.options.pieces,
+            setting.options.long_text,
+        )
+
+    def _policy(self, chosen: Any) -> Any:
+        """`train_on`; what `data.encode` takes by itself where nothing was chosen."""
+        return chosen or ("completion" if self.data.type == "prompt_completion" else "assistant")
+
+    # What goes on behind
+
+    def complete_sample(self) -> None:
+        """Read and measure the whole sample."""
+        data = self.data
+        if self._sample.read(data, briefly=True).whole:
+            return
+        reading = self._sample.read(data)
+        try:
+            setting = self._setting(load_tokenizer(self.tokenizer))
+            lengths(reading, replace(setting, max_length=None), self._length_key(setting))
+        except WorkbenchError:
+            return  # the state says why nothing can be measured
+
+    @property
+    def unread(self) -> FormatMatch | None:
+        """What rows nobody has looked at are held against; None where there are none, or no end is known."""
+        data, sample = self.data, self._sample
+        if data.type is None or not sample.complete or sample.count <= READ_ROWS or self._scanned is not None:
+            return None
+        type = "messages" if data.entry and data.entry.joined else data.type
+        return match_of(type, {ours: theirs for ours, theirs in data.columns.items() if theirs})
+
+    def take_scan(self, seen: Scan, match: FormatMatch) -> bool:
+        """Take over what was found in all rows, where they are still read that way; whether they are."""
+        with self._lock:
+            if self.unread != match:
+                return False
+            reading = self._sample.look_into(self.data, seen.misfit_rows)
+            only_here = sum(row not in set(seen.misfit_rows) for row in reading.misfits)
+            self._scanned = (seen.rows - seen.misfits - only_here, seen.rows)
+            return True
 
     @property
     def widget(self) -> Any:
@@ -156,7 +357,16 @@ class PickedData:
             from workbench.widgets.picker import Picker
 
             self._widget = Picker(self.state(), self.choose)
+            self._background = Background(self, self._refresh)
+            self._background.follow()
         return self._widget
+
+    def _refresh(self, scan: dict[str, object] | None) -> None:
+        """Show running counts, or the state as it is now."""
+        if scan is not None:
+            self._widget.scan = scan
+        else:
+            self._widget.refresh(self.state)
 
     def __repr__(self) -> str:
         return self.code()
@@ -167,27 +377,8 @@ class PickedData:
         return {**(bundle or {}), "text/html": static_html(self.widget.state), "text/plain": repr(self)}, metadata
 
 
-def _within(most: int, converted: Iterable[tuple[Example | None, Any]]) -> Iterator[Example]:
-    """Usable rows until they hold this many characters; one at least."""
-    characters = 0
-    for example, _ in converted:
-        if example is None:
-            continue
-        yield example
-        characters += _characters(example)
-        if characters >= most:
-            return
-
-
-def _characters(example: Example) -> int:
-    """Characters of text in the row, roughly."""
-    if isinstance(example, Conversation):
-        return sum(len(value) for message in example.messages for value in message.values() if isinstance(value, str))
-    if isinstance(example, Text):
-        return len(example.text)
-    if isinstance(example, Segments):
-        return sum(len(text) for text, _ in example.segments)
-    return len(example.prompt) + len(example.completion)
+def _without(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in names}
 
 
 def picker(rows: Data, tokenizer: str = "tiny-llama") -> PickedData:
@@ -202,104 +393,3 @@ def mimebundle(rows: Data) -> Any:
     except WorkbenchError as error:
         return {"text/plain": f"{rows!r}\n{error}", "text/html": f"<pre>{escape(f'{rows!r}')}</pre>"}
     return {**bundle, "text/plain": repr(rows)}, metadata
-
-
-def _type_view(match: FormatMatch) -> dict[str, Any]:
-    return {
-        "name": match.type,
-        "label": FORMATS[match.type].label,
-        "rows": match.rows,
-        "total": match.total,
-        "evidence": list(match.evidence),
-        "missing": list(match.missing),
-    }
-
-
-def _other_types(rows: Data) -> list[dict[str, Any]]:
-    """Supported types that were not candidates, so that they can still be chosen."""
-    taken = {match.type for match in rows.matches[:3]}
-    blank: dict[str, Any] = {"rows": 0, "total": 0, "evidence": [], "missing": []}
-    return [
-        {"name": entry.name, "label": entry.label, **blank} for entry in FORMATS.values() if entry.name not in taken
-    ]
-
-
-def _named(row: object) -> Mapping[str, Any]:
-    """A row with its column names as text; rows made in Python may have others."""
-    return {str(name): value for name, value in row.items()} if isinstance(row, Mapping) else {}
-
-
-def _column_view(name: str, shown: Sequence[Mapping[str, Any]], rows: Data) -> dict[str, Any]:
-    kinds = list(dict.fromkeys(_kind(row.get(name)) for row in shown))
-    role = next((ours for ours, theirs in rows.columns.items() if theirs == name), None)
-    return {"name": name, "kind": " or ".join(kinds[:3]), "role": role}
-
-
-def _kind(value: object) -> str:
-    """What a cell holds, in a word."""
-    if value is None or value == "":
-        return "empty"
-    names = {str: "text", bool: "true or false", int: "number", float: "number", list: "list", dict: "object"}
-    return names.get(type(value), type(value).__name__)
-
-
-def _cell(value: object) -> str | None:
-    text = value if isinstance(value, str) or value is None else repr(value)
-    return text if text is None or len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
-
-
-def _histogram(lengths: list[int]) -> dict[str, list[int]] | None:
-    if not lengths:
-        return None
-    top = max(max(lengths), 1)
-    width = -(-top // BINS)
-    counts = [0] * BINS
-    for length in lengths:
-        counts[min((length - 1) // width, BINS - 1) if length else 0] += 1
-    return {"edges": [i * width for i in range(BINS + 1)], "counts": counts}
-
-
-def _cut(lengths: list[int], limit: int | None) -> dict[str, Any]:
-    over = sum(length > limit for length in lengths) if limit else 0
-    return {"rows": over, "share": over / len(lengths) if lengths else 0.0}
-
-
-def _pieces(made: TokenizedExample) -> list[dict[str, Any]]:
-    """Text of the row, cut where training begins and ends; of a long stretch only its beginning and end."""
-    text = str.__str__(made.rendered.text)
-    pieces: list[dict[str, Any]] = []
-    start = reached = 0
-    for trained, group in groupby(zip(made.labels, made.offsets, strict=True), lambda item: item[0] != IGNORE):
-        reached = max(reached, max(end for _, (_, end) in group))
-        if reached > start:
-            pieces.append({"text": _shortened(text[start:reached]), "trained": trained})
-        start = reached
-    return pieces if len(pieces) <= SHOWN_PIECES else [*pieces[:SHOWN_PIECES], {"text": " …", "trained": False}]
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= PIECE_CHARACTERS:
-        return text
-    half = PIECE_CHARACTERS // 2
-    return f"{text[:half]} [… {len(text) - 2 * half:,} characters not shown …] {text[-half:]}"
-
-
-def static_html(state: Mapping[str, Any]) -> str:
-    """The picker without script: type, evidence, first rows, code."""
-    first = state["types"][0] if state["types"] else None
-    why = "".join(f"<li>{escape(sentence)}</li>" for sentence in first["evidence"]) if first else ""
-    head = "".join(
-        f"<th>{escape(column['name'])}{' → <b>' + escape(column['role']) + '</b>' if column['role'] else ''}</th>"
-        for column in state["columns"]
-    )
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell) if cell is not None else '<i>null</i>'}</td>" for cell in row) + "</tr>"
-        for row in state["preview"]
-    )
-    source = state["source"]
-    return (
-        f'<div><div style="font:13px sans-serif"><b>{escape(source["title"])}</b> {source["rows"]:,} rows, type '
-        f'<b>{escape(state["type"] or "unknown")}</b></div><ul style="font:12px sans-serif">{why}</ul>'
-        f'<table style="font-size:12px"><tr>{head}</tr>{body}</table>'
-        f'<pre style="font-size:12px">{escape(state["code"])}</pre></div>'
-    )

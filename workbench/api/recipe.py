@@ -20,6 +20,8 @@ from workbench.tokens.pack import TrainRow
 if TYPE_CHECKING:
     from workbench.api.memory import MemoryEstimate
 
+DECIDED = ("train_on", "mask", "chat_template_kwargs", "packing", "max_length")
+"""Fields that were decided when the rows were encoded."""
 CAPTURED_STEPS = (1, 2, 3)
 """Steps whose batches are compared with the preview unless asked otherwise: the first show any difference there is."""
 
@@ -153,7 +155,7 @@ class BoundRecipe:
     def code(self) -> str:
         """Python that gives this recipe again."""
         default = Recipe()
-        bound = ("data", "template", "tokenizer", "train_on", "max_length", "packing", "model")
+        bound = ("data", "template", "tokenizer", "model", *DECIDED)
         changed = [
             f", {name}={value!r}"
             for name, value in self.recipe.to_dict().items()
@@ -223,7 +225,8 @@ def recipe(enc: Encoded, **fields: Any) -> BoundRecipe:
     Raises:
         RecipeError: For an unknown field, a bad value, or one that the rows have already decided.
     """
-    decided = {"data", "template", "train_on", "packing", "max_length"} & set(fields)
+    _refuse_other_kinds(enc)
+    decided = {"data", "template", *DECIDED} & set(fields)
     if decided:
         raise RecipeError(
             f"{', '.join(sorted(decided))} was decided when the rows were encoded.",
@@ -231,12 +234,15 @@ def recipe(enc: Encoded, **fields: Any) -> BoundRecipe:
             code="WB405",
         )
     choice = enc.choice
-    spec = DataSpec(enc.data.source.path, enc.data.type, dict(enc.data.columns))
+    rows = enc.data
+    spec = DataSpec(rows.source.path, rows.type, dict(rows.columns), rows.options, rows.left_out)
     bound: Mapping[str, Any] = {
         "data": spec,
         "template": enc.template.given if enc.template else None,
         "tokenizer": enc.tokenizer_name,
         "train_on": choice.train_on,
+        "mask": choice.mask,
+        "chat_template_kwargs": dict(choice.variables),
         "packing": choice.packing,
         "max_length": choice.max_length,
     }
@@ -269,12 +275,35 @@ def open(path: str | Path) -> BoundRecipe:
     config = Recipe.from_dict(values)
     if config.data.path is None:
         raise RecipeError("The recipe names no data.", remedy="Give data: {path: …}.", code="WB404")
-    rows = open_data(config.data.path, type=config.data.type, columns=dict(config.data.columns) or None)
+    spec = config.data
+    rows = open_data(spec.path, type=spec.type, columns=dict(spec.columns) or None, **spec.options.changed())
+    rows = rows.without(*spec.without)
     enc = rows.encode(
         config.template,
         tokenizer=config.tokenizer or config.model,
         train_on=config.train_on,
         max_length=config.max_length,
         packing=config.packing,
+        **config.mask.changed(),
+        **config.chat_template_kwargs,
     )
     return BoundRecipe(config, enc)
+
+
+def _refuse_other_kinds(enc: Encoded) -> None:
+    entry = enc.data.entry
+    if entry is not None and entry.kind != "sft":
+        raise RecipeError(
+            f"Rows of type {entry.name!r} are for {KINDS[entry.kind]}, and this version trains supervised rows only.",
+            remedy="Look at them here, export is for later; for SFT on the better answers make prompt/completion rows.",
+            code="WB408",
+        )
+
+
+KINDS = {
+    "preference": "preference training (DPO, ORPO, reward models)",
+    "unpaired": "KTO",
+    "prompts": "reinforcement learning (GRPO, RLOO)",
+    "steps": "process reward models",
+}
+"""What rows that are not supervised are for."""

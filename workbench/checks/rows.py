@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import ge
 from typing import Any, NamedTuple
 
+from workbench.tokens.offsets import columns
 from workbench.tracked import Run, Tracked, runs_of
 from workbench.types import IGNORE, Conversation, Example, Finding, Reason, Segments, TokenizedExample
 
@@ -21,18 +23,22 @@ STOP_SEARCHED = frozenset({Reason.ASSISTANT, Reason.COMPLETION, Reason.FLAG})
 
 
 class Row(NamedTuple):
-    """What a check looks at."""
+    """What a check looks at; `starts` and `ends` are the two columns of the tokens' offsets."""
 
     example: Example
     tokens: TokenizedExample
     special_ids: frozenset[int]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
 
 
 def check_row(example: Example, tokens: TokenizedExample, special_ids: frozenset[int]) -> tuple[Finding, ...]:
     """Everything there is to say about one row, errors first."""
-    row = Row(example, tokens, special_ids)
+    row = Row(example, tokens, special_ids, *columns(tokens.offsets))
     found = [finding for check in CHECKS for finding in check(row)]
-    return tuple(sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.severity)))
+    if len(found) > 1:
+        found.sort(key=lambda finding: ("error", "warning", "info").index(finding.severity))
+    return tuple(found)
 
 
 def nothing_trained(row: Row) -> Iterator[Finding]:
@@ -50,12 +56,7 @@ def nothing_trained(row: Row) -> Iterator[Finding]:
 
 def straddling(row: Row) -> Iterator[Finding]:
     """WB121: a token that stands for trained and masked characters at once never occurs so at inference."""
-    bounds = _trained_edges(row.tokens)  # ascending, as turns are
-    found = [
-        index
-        for index, (start, end) in enumerate(row.tokens.offsets)
-        if bounds and bisect_left(bounds, end) > bisect_right(bounds, start)
-    ]
+    found = _over_edges(row)
     if found:
         start, end = row.tokens.offsets[found[0]]
         yield Finding(
@@ -68,6 +69,15 @@ def straddling(row: Row) -> Iterator[Finding]:
         )
 
 
+def _over_edges(row: Row) -> list[int]:
+    """Tokens that begin before an answer does and end behind its beginning."""
+    bounds = _trained_edges(row.tokens)  # ascending, as turns are
+    if any(map(ge, row.starts, row.ends)):  # a token of no characters is reported anywhere
+        tokens = enumerate(row.tokens.offsets)
+        return [i for i, (start, end) in tokens if bisect_left(bounds, end) > bisect_right(bounds, start)]
+    return [i for bound in bounds for i in range(bisect_right(row.ends, bound), bisect_left(row.starts, bound))]
+
+
 def _trained_edges(tokens: TokenizedExample) -> list[int]:
     """Characters where an assistant's own text begins."""
     turns = tokens.rendered.turns
@@ -76,12 +86,17 @@ def _trained_edges(tokens: TokenizedExample) -> list[int]:
 
 def special_in_data(row: Row) -> Iterator[Finding]:
     """WB122: text of the row that the tokenizer turns into a control token."""
-    if isinstance(row.example, Segments) or not row.special_ids.intersection(row.tokens.input_ids):
+    if isinstance(row.example, Segments):
         return  # template-free rows write their special tokens themselves
+    special = row.special_ids
+    found = [i for i, token in enumerate(row.tokens.input_ids) if token in special]
+    if not found or _outside_data(row, found):
+        return
     text = row.tokens.rendered.text
     fields = _field_at(text)
-    for index, (token, (start, end)) in enumerate(zip(row.tokens.input_ids, row.tokens.offsets, strict=True)):
-        field = fields(start) if token in row.special_ids and end > start else None
+    for index in found:
+        token, (start, end) = row.tokens.input_ids[index], row.tokens.offsets[index]
+        field = fields(start) if end > start else None
         if field:
             yield Finding(
                 "WB122",
@@ -92,6 +107,25 @@ def special_in_data(row: Row) -> Iterator[Finding]:
                 field=field,
                 remedy="Remove or spell out the token in the data; the model cannot tell it from the template's own.",
             )
+
+
+def _outside_data(row: Row, tokens: list[int]) -> bool:
+    """Whether tokens stand where no row's text can, decided without looking at the origins of every character.
+
+    The text of a conversation's messages stands between `body` and `data_end` of its turns; tools stand outside.
+    """
+    if not isinstance(row.example, Conversation) or row.example.tools:
+        return False
+    turns = row.tokens.rendered.turns
+    if not row.tokens.rendered.whole:
+        return False
+    bodies = [turn.body for turn in turns]
+    for index in tokens:
+        start = row.starts[index]
+        turn = bisect_right(bodies, start) - 1
+        if turn >= 0 and start < turns[turn].data_end:
+            return False
+    return True
 
 
 def _field_at(text: str) -> Callable[[int], str | None]:
@@ -113,7 +147,8 @@ def _field_at(text: str) -> Callable[[int], str | None]:
 def lossy_tokens(row: Row) -> Iterator[Finding]:
     """WB128: characters that the vocabulary cannot spell and silently drops."""
     whole = len(row.tokens.rendered.text)
-    lost = 0 if row.tokens.truncated else _uncovered(row.tokens.offsets, whole)
+    gapless = bool(row.ends) and row.ends[-1] == whole and row.starts[0] == 0 and row.starts[1:] == row.ends[:-1]
+    lost = 0 if row.tokens.truncated or gapless else _uncovered(row.tokens.offsets, whole)
     if lost:
         yield Finding(
             "WB128",
@@ -211,14 +246,14 @@ def _called(call: Any) -> str | None:
 
 
 def _has_null(talk: Conversation) -> bool:
-    return any(value is None for message in talk.messages for value in message.values())
+    return any([None in message.values() for message in talk.messages])
 
 
 def lost_text(row: Row) -> Iterator[Finding]:
     """WB124 and WB125: characters of a message that the template left out."""
     if not isinstance(row.example, Conversation) or not isinstance(row.tokens.rendered.text, Tracked):
         return
-    if _all_there(row.example, row.tokens.rendered.text):
+    if row.tokens.rendered.whole or _all_there(row.example, row.tokens.rendered.text):
         return
     kept = _kept_characters(row.tokens.rendered.text)
     for message in row.example.messages:
@@ -289,10 +324,11 @@ def cut_answer(row: Row) -> Iterator[Finding]:
 
 def no_stop(row: Row) -> Iterator[Finding]:
     """WB127: an answer whose end is not trained; the model will not learn to stop."""
-    reasons = set(row.tokens.reasons)
-    if not isinstance(row.example, Conversation) or row.tokens.truncated or not reasons & STOP_SEARCHED:
+    if not isinstance(row.example, Conversation) or row.tokens.truncated or Reason.STOP in row.tokens.reasons:
         return
-    if Reason.STOP in reasons or any(_is_special(row, i) for i in _trained_ends(row.tokens)):
+    if Reason.STOP_OFF in row.tokens.reasons:  # train_on_eos says so
+        return
+    if STOP_SEARCHED.isdisjoint(row.tokens.reasons) or any(_is_special(row, i) for i in _trained_ends(row.tokens)):
         return
     yield Finding(
         "WB127",

@@ -49,6 +49,8 @@ AXOLOTL: Mapping[str, Field] = {
     "template": Field("chat_template_jinja", "its source, to the character"),
     "tokenizer": Field("tokenizer_config"),
     "train_on": Field("roles_to_train, train_on_eos, message_field_training", "or labels, where rows are tokens"),
+    "mask": Field(derived="labels: rows are written as tokens where it is not the default"),
+    "chat_template_kwargs": Field("chat_template_kwargs"),
     "max_length": Field("sequence_len", "the longest row where it is None; rows are written cut"),
     "packing": Field("sample_packing"),
     "learning_rate": Field("learning_rate"),
@@ -84,6 +86,8 @@ TRL: Mapping[str, Field] = {
         derived="`trl sft` loads the model's own", limit="a tokenizer that is not the model's: the command takes none"
     ),
     "train_on": Field("labels"),
+    "mask": Field("labels"),
+    "chat_template_kwargs": Field(derived="the rows are tokens already"),
     "max_length": Field("max_length", "rows are written cut; packing needs the number"),
     "packing": Field("packing, packing_strategy"),
     "learning_rate": Field("learning_rate"),

@@ -17,10 +17,11 @@ from typing import Any
 
 from workbench.errors import ExportError
 from workbench.exports.facts import ExportFacts
+from workbench.options import MaskOptions
 from workbench.recipes import Recipe
-from workbench.templates.render import is_data
+from workbench.templates.turns import is_data
 from workbench.tracked import runs_of
-from workbench.types import IGNORE, Conversation, PromptCompletion, Reason, Segments, Text, TokenizedExample
+from workbench.types import IGNORE, Conversation, PromptCompletion, Reason, Segments, Text, TokenIds, TokenizedExample
 
 ANSWERS = frozenset({Reason.ASSISTANT, Reason.COMPLETION, Reason.FLAG, Reason.STOP})
 """Reasons of tokens that axolotl trains too: what an answer says, and the token that ends it."""
@@ -50,14 +51,18 @@ def text_rows(recipe: Recipe, facts: ExportFacts) -> Iterator[dict[str, Any]]:
 
 def why_tokens(recipe: Recipe, facts: ExportFacts) -> str | None:
     """Why rows cannot be written as text without the target making other tokens or labels of them."""
+    if recipe.mask != MaskOptions():
+        return f"{', '.join(recipe.mask.changed())} may mean something else there"
     kinds = {type(example) for example in facts.examples}
     if len(kinds) > 1:
         return "the data mixes conversations and other rows"
     kind = kinds.pop()
     if kind is Conversation:
         return _why_no_chat(recipe, facts)
+    if kind is TokenIds:
+        return "they are tokens"
     if kind is Text:
-        cut = any(example.truncated for example in facts.tokenized)
+        cut = any(example.truncated or example.part for example in facts.tokenized)
         return "axolotl splits long text into rows instead of cutting it" if cut else None
     if facts.encode is None:
         return "without a tokenizer nobody knows whether pieces encode like the whole"

@@ -58,11 +58,18 @@ def guess_columns(seen: Shapes, type: str, given: Mapping[str, str] | None = Non
     return chosen
 
 
-def parse_columns(columns: str | Mapping[str, str] | Iterable[str], type: str) -> dict[str, str]:
+def takes(column: Column, name: str, shapes: frozenset[str]) -> bool:
+    """Whether a value of these shapes, in a column of that name, can be our column."""
+    besides = column.when.get(name.lower())
+    return fits(shapes, column.shapes) and (besides is None or besides in shapes)
+
+
+def parse_columns(columns: str | Mapping[str, str | None] | Iterable[str], type: str) -> dict[str, str]:
     """Read a column mapping and check its names against the type.
 
     Args:
-        columns: `"instruction=question,output=answer"`, a list of such pairs, or a mapping.
+        columns: `"instruction=question,output=answer"`, a list of such pairs, or a mapping; None for a column that
+            is not to be used, which comes back as empty text.
         type: A name in `FORMATS`.
 
     Raises:
@@ -76,15 +83,15 @@ def parse_columns(columns: str | Mapping[str, str] | Iterable[str], type: str) -
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}."
             raise DataError(f"Dataset type {type!r} has no column {name!r}.", remedy=hint, code="WB556")
-        out[name] = column
+        out[name] = column or ""
     return out
 
 
-def _pairs(columns: str | Mapping[str, str] | Iterable[str]) -> list[tuple[str, str]]:
+def _pairs(columns: str | Mapping[str, str | None] | Iterable[str]) -> list[tuple[str, str | None]]:
     if isinstance(columns, Mapping):
         return list(columns.items())
     pairs = [part for part in columns.split(",") if part.strip()] if isinstance(columns, str) else list(columns)
-    out: list[tuple[str, str]] = []
+    out: list[tuple[str, str | None]] = []
     for pair in pairs:
         name, equals, column = pair.partition("=")
         if not equals or not name.strip() or not column.strip():
@@ -101,9 +108,12 @@ def _found(column: Column, entry: Format, seen: Shapes, taken: set[str]) -> str 
     others = {other.name for other in entry.columns if other is not column}
     own = by_name.get(column.name)
     names = [by_name[alias] for alias in column.aliases if alias in by_name and not (own and alias in others)]
+    names = [
+        name for name in names if name.lower() not in column.when or any(takes(column, name, s) for s in seen[name])
+    ]
     candidates = ([own] if own else []) + names
     if candidates:
-        fitting = [sum(fits(shapes, column.shapes) for shapes in seen[name]) for name in candidates]
+        fitting = [sum(takes(column, name, shapes) for shapes in seen[name]) for name in candidates]
         if own and fitting[0]:
             return own
         return candidates[fitting.index(max(fitting))]

@@ -2,50 +2,123 @@
 
     detect(rows)[0]  ->  FormatMatch("alpaca", {"instruction": "question", …}, 100 of 100, ("`question` is text in …",))
     mixture(rows)    ->  {"messages": 900, "alpaca": 100}
+    examine(rows)    ->  both, and the findings, from one look at the rows
 
 A type is never chosen by column names alone: a row fits when the values look right too. Nothing is chosen silently:
-mixtures, types that are only recognised, and data that fits no type come back as findings.
+mixtures, choices only a person can make, odd rows within a type, and data that fits no type come back as findings.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.rows.columns import guess_columns
+from workbench.rows.columns import guess_columns, takes
+from workbench.rows.doubts import doubt
 from workbench.rows.formats import FORMATS, Format
-from workbench.rows.shapes import SHAPES, fits, kind_of, shapes_of
+from workbench.rows.shapes import SHAPES, fits, kind_of
+from workbench.rows.signatures import UNKNOWN, Claims, Looked, Signature, look_at, misfit, proved
+from workbench.rows.streams import StreamRows
+from workbench.rows.structures import Structures, structure_of
 from workbench.types import Finding, FormatMatch
 
-UNKNOWN = "unknown"
-"""Name under which `mixture` counts rows that fit no type."""
+__all__ = ["SAMPLE", "UNKNOWN", "Detection", "choose", "detect", "detection_findings", "examine", "mixture"]
+
+SAMPLE = 2000
+"""Rows that are looked at before all of them are, in the background."""
+
+BUDGET = 64_000_000
+"""Characters of rows that a sample holds at most; of long rows fewer are looked at."""
+PROBED = 16
+"""Rows the length of rows is estimated from."""
 
 Row = Mapping[str, Any]
-Signature = tuple[tuple[str, frozenset[str]], ...]
+
+_PRINTED = re.compile(r"\s*\[\s*\{\s*'")
+"""A list of objects that was turned into text with `str`, as a data frame does when it writes CSV."""
 
 
-def detect(rows: Sequence[Row], sample: int = 1000) -> list[FormatMatch]:
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a sample of the rows says.
+
+    Attributes:
+        matches: Candidate types, best first.
+        counts: Rows looked at, by the type that reads each best; `unknown` for none.
+        looked: Rows looked at.
+        findings: What to know about the choice: a mixture (WB510), none (WB512), two readings (WB513),
+            odd rows (WB514), lists as Python prints them (WB516).
+    """
+
+    matches: tuple[FormatMatch, ...]
+    counts: Mapping[str, int]
+    looked: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Rows that were looked at."""
+
+    indices: Sequence[int]
+    rows: Sequence[Row]
+    seen: Sequence[Looked]
+    claims: Claims
+
+    def columns(self) -> dict[str, list[frozenset[str]]]:
+        """Columns with the shapes of their values, one entry a row."""
+        out: dict[str, list[frozenset[str]]] = {}
+        for signature, count in self.claims.kinds.items():
+            for name, shapes in signature:
+                out.setdefault(name, []).extend([shapes] * count)
+        return out
+
+
+def examine(rows: Sequence[Row], sample: int = SAMPLE) -> Detection:
+    """Look at a sample of the rows once, and say everything there is to say about their type.
+
+    Args:
+        rows: Data rows.
+        sample: Rows to look at, spread evenly over the data; of a stream the first ones.
+    """
+    taken = _sample(rows, sample)
+    if not taken.rows:
+        return Detection((), {}, 0, ())
+    seen, counts = taken.columns(), taken.claims.counts()
+    found = [match for entry in FORMATS.values() if (match := _match(entry, taken, seen)) is not None]
+    matches = _ranked(found, counts)
+    best = choose(matches)
+    findings = [] if best is None else _mixed(best, counts, len(taken.rows))
+    findings += _printed(taken, best)
+    structures = Structures()
+    if best is None:
+        findings.append(_no_type(taken.rows[0], matches))
+    else:
+        question = doubt(matches, seen)
+        findings += [question] if question else []
+        for index, looked in zip(taken.indices, taken.seen, strict=True):
+            if misfit(looked.signature, FORMATS[best.type], best.columns) is None:
+                structures.add(index, structure_of(looked.values, best.type, best.columns))
+        findings += structures.findings(best.type)
+        evidence = (*best.evidence, *structures.sentences())
+        matches = [replace(match, evidence=evidence) if match is best else match for match in matches]
+    return Detection(tuple(matches), dict(counts.most_common()), len(taken.rows), tuple(findings))
+
+
+def detect(rows: Sequence[Row], sample: int = SAMPLE) -> list[FormatMatch]:
     """Rank the dataset types by how many rows are best read as each.
 
     Args:
         rows: Data rows.
-        sample: Rows to look at, spread evenly over the data.
+        sample: Rows to look at, spread evenly over the data; of a stream the first ones.
 
     Returns:
         Best first. Where no row fits any type: the near misses, with `rows == 0`; `missing` says what they lack.
     """
-    indices = _spread(len(rows), sample)
-    looked = [(i, rows[i]) for i in indices]
-    signatures = [_signature(row) for _, row in looked]
-    claims = _claims(signatures)
-    kinds = Counter(signatures)
-    seen = _columns_seen(kinds)
-    matches = [_match(entry, looked, signatures, seen) for entry in FORMATS.values()]
-    found = [match for match in matches if match is not None]
-    fitting = [match for match in found if match.rows]
-    order = list(FORMATS)
-    return sorted(fitting or found, key=lambda m: (-claims[m.type], -m.rows, len(m.missing), order.index(m.type)))
+    return list(examine(rows, sample).matches)
 
 
 def choose(matches: Sequence[FormatMatch]) -> FormatMatch | None:
@@ -62,24 +135,31 @@ def choose(matches: Sequence[FormatMatch]) -> FormatMatch | None:
 
 def mixture(rows: Iterable[Row]) -> dict[str, int]:
     """How many rows are best read as each type, most frequent first; `unknown` counts rows that fit none."""
-    return dict(_claims(_signature(row) for row in rows).most_common())
+    claims = Claims()
+    for row in rows:
+        claims.add(look_at(row).signature)
+    return dict(claims.counts().most_common())
 
 
-def detection_findings(rows: Sequence[Row], sample: int = 1000) -> tuple[Finding, ...]:
-    """What to know about the choice of type: a mixture (WB510), none (WB512)."""
-    if not len(rows):
-        return ()
-    matches = detect(rows, sample)
-    best = choose(matches)
-    found: list[Finding] = []
-    if best is None:
-        found.append(_no_type(rows, matches))
-    counts = mixture(rows[i] for i in _spread(len(rows), sample))
-    if sum(name != UNKNOWN for name in counts) > 1:
-        parts = ", ".join(f"{name} in {count}" for name, count in counts.items())
-        message = f"The rows are of several types: {parts} of {sum(counts.values())} rows looked at."
-        found.append(Finding("WB510", "warning", message, remedy="Split the data by type, or name one with type=…."))
-    return tuple(found)
+def detection_findings(rows: Sequence[Row], sample: int = SAMPLE) -> tuple[Finding, ...]:
+    """What to know about the choice of type, as `examine` finds it."""
+    return examine(rows, sample).findings
+
+
+def _sample(rows: Sequence[Row], sample: int) -> _Sample:
+    if isinstance(rows, StreamRows):
+        chosen: Sequence[Row] = rows.first(_affordable(rows.first(PROBED), sample))
+        indices = list(range(len(chosen)))
+    else:
+        if len(rows) > PROBED:
+            sample = _affordable([rows[i] for i in _spread(len(rows), PROBED)], sample)
+        indices = _spread(len(rows), sample)
+        chosen = [rows[i] for i in indices]
+    seen = [look_at(row) for row in chosen]
+    claims = Claims()
+    for looked in seen:
+        claims.add(looked.signature)
+    return _Sample(indices, chosen, seen, claims)
 
 
 def _spread(length: int, sample: int) -> list[int]:
@@ -88,78 +168,75 @@ def _spread(length: int, sample: int) -> list[int]:
     return [i * length // sample for i in range(sample)]
 
 
-def _signature(row: object) -> Signature:
-    if not isinstance(row, Mapping):
-        return ()
-    return tuple(sorted(((str(name), shapes_of(value)) for name, value in row.items()), key=lambda item: item[0]))
+def _affordable(probed: Sequence[Row], sample: int) -> int:
+    """How many of the rows may be looked at, going by the length of some; at least as many as were probed."""
+    length = sum(_length(value) for row in probed for value in row.values())
+    return sample if not length else max(min(sample, BUDGET * len(probed) // length), min(sample, PROBED))
 
 
-def _columns_seen(kinds: Mapping[Signature, int]) -> dict[str, list[frozenset[str]]]:
-    seen: dict[str, list[frozenset[str]]] = {}
-    for signature, count in kinds.items():
-        for name, shapes in signature:
-            seen.setdefault(name, []).extend([shapes] * count)
-    return seen
+def _length(value: object) -> int:
+    """Characters of a value, about: of a list, those of its first item times its length."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_length, value.values()))
+    if isinstance(value, list | tuple) and value:
+        return len(value) * _length(value[0])
+    return 8
 
 
-def _claims(signatures: Iterable[Signature]) -> Counter[str]:
-    """Rows a type, each row counted for the one type that reads it best."""
-    known: dict[Signature, str] = {}
-    claims: Counter[str] = Counter()
-    for signature in signatures:
-        if signature not in known:
-            known[signature] = _type_of(signature)
-        claims[known[signature]] += 1
-    return claims
+def _ranked(found: list[FormatMatch], counts: Counter[str]) -> list[FormatMatch]:
+    """Best first: by the rows that each type reads best.
+
+    A type that some rows prove and all rows fit (chats of which some have images) is counted for all of them.
+    """
+    fitting = [match for match in found if match.rows]
+    order = list(FORMATS)
+
+    def lead(match: FormatMatch) -> int:
+        covers = FORMATS[match.type].proofs and counts[match.type] and match.rows == match.total
+        return match.rows if covers else counts[match.type]
+
+    def key(match: FormatMatch) -> tuple[int, ...]:
+        entry = FORMATS[match.type]
+        absent = sum(column.name not in match.columns for column in entry.required)
+        return (
+            -lead(match),
+            -match.rows,
+            absent,
+            len(match.missing),
+            -entry.precedence if match.rows else 0,
+            order.index(match.type),
+        )
+
+    return sorted(fitting or found, key=key)
 
 
-def _type_of(signature: Signature) -> str:
-    seen = {name: [shapes] for name, shapes in signature}
-    best, best_rank = UNKNOWN, (-1, False, 0)
-    for entry in FORMATS.values():
-        columns = guess_columns(seen, entry.name)
-        if _misfit(dict(signature), entry, columns) is None:
-            rank = (entry.precedence, _named(entry, columns), len(entry.required))
-            if rank > best_rank:
-                best, best_rank = entry.name, rank
-    return best
-
-
-def _named(entry: Format, columns: Mapping[str, str]) -> bool:
-    """Whether every required column was found by its name rather than by its shape."""
-    return all(columns[column.name].lower() in (column.name, *column.aliases) for column in entry.required)
-
-
-def _misfit(row: Mapping[str, frozenset[str]], entry: Format, columns: Mapping[str, str]) -> str | None:
-    """Our name of the first required column that a row lacks or has in another shape."""
-    for column in entry.required:
-        name = columns.get(column.name)
-        if name is None or name not in row or not fits(row[name], column.shapes):
-            return column.name
-    return None
-
-
-def _match(
-    entry: Format, looked: list[tuple[int, Row]], signatures: list[Signature], seen: dict[str, list[frozenset[str]]]
-) -> FormatMatch | None:
+def _match(entry: Format, taken: _Sample, seen: dict[str, list[frozenset[str]]]) -> FormatMatch | None:
     """Evidence for one type; None where the data has nothing of it."""
     columns = guess_columns(seen, entry.name)
     missing: list[str] = []
     for column in entry.required:
         name = columns.get(column.name)
-        if name is None or not any(fits(shapes, column.shapes) for shapes in seen[name]):
+        if name is None or not any(takes(column, name, shapes) for shapes in seen[name]):
             missing.append(f"`{column.name}` as {_or(column.shapes)}")
     present = [column for column in entry.required if column.name in columns]
     if not present or (missing and len(missing) == len(entry.required) and len(present) < len(entry.required)):
         return None
-    misfits = [_misfit(dict(signature), entry, columns) for signature in signatures]
-    against = [(i, row, misfit) for (i, row), misfit in zip(looked, misfits, strict=True) if misfit is not None]
+    if not any(proved(signature, entry, columns) for signature in taken.claims.kinds):
+        return None
+    misfits: dict[Signature, str | None] = {s: misfit(s, entry, columns) for s in taken.claims.kinds}
+    against: list[tuple[int, Row, str]] = []
+    for index, row, looked in zip(taken.indices, taken.rows, taken.seen, strict=True):
+        wrong = misfits[looked.signature]
+        if wrong is not None:
+            against.append((index, row, wrong))
     return FormatMatch(
         type=entry.name,
         columns=columns,
-        rows=len(looked) - len(against),
-        total=len(looked),
-        evidence=(*_evidence(entry, columns, seen, len(looked)), *_against(against, columns)),
+        rows=len(taken.rows) - len(against),
+        total=len(taken.rows),
+        evidence=(*_evidence(entry, columns, seen, len(taken.rows)), *_against(against, columns)),
         counter_examples=tuple(i for i, _, _ in against[:10]),
         missing=tuple(missing),
     )
@@ -183,8 +260,8 @@ def _evidence(
 
 def _against(against: list[tuple[int, Row, str]], columns: Mapping[str, str]) -> list[str]:
     sentences: list[str] = []
-    for i, row, misfit in against[:3]:
-        name = columns.get(misfit, misfit)
+    for i, row, wrong in against[:3]:
+        name = columns.get(wrong, wrong)
         what = f"is {kind_of(row[name])}" if name in row else "is missing"
         sentences.append(f"row {i}: `{name}` {what}")
     return sentences
@@ -194,8 +271,36 @@ def _or(shapes: tuple[str, ...]) -> str:
     return " or ".join(SHAPES[shape] for shape in shapes)
 
 
-def _no_type(rows: Sequence[Row], matches: Sequence[FormatMatch]) -> Finding:
-    first = rows[0]
+def _mixed(best: FormatMatch, counts: Counter[str], total: int) -> list[Finding]:
+    """WB510 where rows are of several types; only for information where the chosen one reads them all."""
+    if sum(name != UNKNOWN for name in counts) < 2:
+        return []
+    parts = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
+    message = f"The rows are of several types: {parts} of {total} rows looked at."
+    if best.rows == best.total and FORMATS[best.type].proofs:
+        return [Finding("WB510", "info", f"{message} `{best.type}` reads all of them.")]
+    return [Finding("WB510", "warning", message, remedy="Split the data by type, or name one with type=….")]
+
+
+def _printed(taken: _Sample, best: FormatMatch | None) -> list[Finding]:
+    """WB516 for columns that hold lists as Python prints them, in rows that do not fit for it."""
+    found: Counter[str] = Counter()
+    for row, looked in zip(taken.rows, taken.seen, strict=True):
+        if best is None or misfit(looked.signature, FORMATS[best.type], best.columns) is not None:
+            found.update(name for name, value in row.items() if isinstance(value, str) and _PRINTED.match(value))
+    return [
+        Finding(
+            "WB516",
+            "error",
+            f"`{name}` is a list as Python prints it, not JSON, in {count} of {len(taken.rows)} rows.",
+            field=name,
+            remedy=f"Write the column with json.dumps, or read it: row[{name!r}] = ast.literal_eval(row[{name!r}]).",
+        )
+        for name, count in found.items()
+    ]
+
+
+def _no_type(first: Row, matches: Sequence[FormatMatch]) -> Finding:
     shown = ", ".join(f"`{name}` is {kind_of(value)}" for name, value in list(first.items())[:6])
     near = f" Nearest: {matches[0].type}, which also needs {', '.join(matches[0].missing)}." if matches else ""
     message = f"The rows fit no known dataset type. In row 0 {shown or 'there is no column'}.{near}"

@@ -22,6 +22,7 @@ class Column:
         aliases: Other names in use; upper and lower case are not told apart.
         required: Whether a row without it cannot be used.
         by_shape: Whether a column of any name is taken when it is the only one of the shape.
+        when: Other name -> shape its values must have besides, because the name alone says too little.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Column:
     aliases: tuple[str, ...] = ()
     required: bool = True
     by_shape: bool = False
+    when: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Format:
         precedence: A row that fits several types counts for the highest; types that give other types' columns
             another meaning (a `label` beside `messages`) are above them.
         joined: Whether rows have to be joined into conversations first (`workbench.rows.trees`).
+        proofs: (our column, shape) of which a row has at least one; without proofs the required columns are enough.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Format:
     template: str = ""
     precedence: int = 0
     joined: bool = False
+    proofs: tuple[tuple[str, str], ...] = ()
 
     @property
     def required(self) -> tuple[Column, ...]:
@@ -86,13 +90,20 @@ class Format:
 
 
 def need(name: str, shapes: str, aliases: str = "", *, by_shape: bool = False) -> Column:
-    """A column every row has; shapes and aliases are parted by spaces."""
-    return Column(name, tuple(shapes.split()), tuple(aliases.split()), by_shape=by_shape)
+    """A column every row has; shapes and aliases are parted by spaces, `solution:short` needs that shape as well."""
+    return _column(name, shapes, aliases, by_shape=by_shape)
 
 
 def may(name: str, shapes: str, aliases: str = "") -> Column:
     """A column a row may lack."""
-    return Column(name, tuple(shapes.split()), tuple(aliases.split()), required=False)
+    return _column(name, shapes, aliases, required=False)
+
+
+def _column(name: str, shapes: str, aliases: str, *, required: bool = True, by_shape: bool = False) -> Column:
+    parts = [alias.partition(":") for alias in aliases.split()]
+    names = tuple(alias for alias, _, _ in parts)
+    when = {alias: shape for alias, _, shape in parts if shape}
+    return Column(name, tuple(shapes.split()), names, required, by_shape, when)
 
 
 CHATS = "conversations conversation chat dialogue dialog"

@@ -9,27 +9,32 @@ What is wrong with single rows or bytes comes back in `findings`; a source that 
 from __future__ import annotations
 
 import difflib
-import gzip
 import re
 import sys
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast, overload
 
 from workbench.errors import DataError
-from workbench.rows.json_files import Read, no_rows, read_json
+from workbench.rows.arrow_files import read_arrow
+from workbench.rows.damage import Read, no_rows
+from workbench.rows.delimited import read_delimited
+from workbench.rows.json_files import read_json
 from workbench.rows.shapes import kind_of
-from workbench.rows.tables import ArrowRows, DatasetRows, FrameRows, read_arrow, read_delimited, without_null_keys
+from workbench.rows.streams import Stored, StreamRows, Unpacked, packing_of
+from workbench.rows.tables import ArrowRows, DatasetRows, FrameRows, without_null_keys
+from workbench.rows.text_files import read_text
 from workbench.types import Finding
 
 Row = Mapping[str, Any]
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather")
-"""Files that hold rows; those of text may be followed by `.gz`."""
+"""Files that hold rows; those of text may be followed by `.gz` or `.zst`."""
+
+PACKED = (".gz", ".gzip", ".zst", ".zstd")
+READABLE = f"Readable are {', '.join(SUFFIXES)}, .txt, and .gz and .zst of the text ones."
 
 DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json")
 """JSON files beside data that describe it."""
@@ -98,13 +103,14 @@ def open_source(source: object, *, split: str | None = None, limit: int | None =
     """Open rows.
 
     Args:
-        source: Path of a file (JSON, JSON Lines, CSV, TSV, Parquet, Arrow; those of text also as .gz) or of a folder of
-            such files, a hub id, a list of mappings, a `datasets.Dataset`, a `pandas.DataFrame`, a `pyarrow.Table`.
+        source: Path of a file (JSON, JSON Lines, CSV, TSV, Parquet, Arrow, plain text; those of text also as .gz and
+            .zst) or of a folder of such files, a hub id, a list of mappings, a `datasets.Dataset` or `IterableDataset`,
+            a `pandas.DataFrame`, a `polars.DataFrame`, a `pyarrow.Table`.
         split: Split to take of a folder, a `DatasetDict` or a hub data set; None takes `train`, or the only one.
-        limit: Most rows to open.
+        limit: Most rows to open; nothing is read behind them.
 
     Raises:
-        DataError: When nothing can be read (WB550 to WB554).
+        DataError: When nothing can be read (WB550 to WB554, WB561 to WB563).
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit={limit} gives no rows.", remedy="It must be at least 1, or None.", code="WB553")
@@ -139,50 +145,42 @@ def _read_file(path: Path, limit: int | None) -> Read:
     with path.open("rb") as file:
         magic = file.read(48)
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in (".gz", ".gzip"):
+    if suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
     kind = suffixes[-1] if suffixes else ""
     if magic.startswith(b"version https://git-lfs"):
         message = f"{path} is a Git LFS pointer, not the data."
         raise DataError(message, remedy="Fetch it: git lfs pull.", code="WB554")
     if magic.startswith((b"PAR1", b"ARROW1")) or (kind in (".parquet", ".arrow", ".feather") and magic):
-        return read_arrow(path, limit)
-    if kind not in SUFFIXES:
+        return read_arrow(path, magic.startswith(b"PAR1") or kind == ".parquet", limit)
+    if kind not in (*SUFFIXES, ".txt"):
         raise _wrong_suffix(path, kind)
-    held = _decompressed(path) if magic.startswith(b"\x1f\x8b") else None
-    if not magic or held == b"":
-        return Read([], None, (no_rows(path.name),))
+    packing = packing_of(magic)
+    store = Stored(path) if packing is None else Unpacked(path, packing)
+    with store.open() as file:
+        if not file.read(1):
+            return Read([], None, (no_rows(path.name),))
     if kind in (".csv", ".tsv"):
-        return read_delimited(path, path.read_bytes() if held is None else held, "\t" if kind == ".tsv" else ",", limit)
-    return read_json(path, held, limit)
-
-
-def _decompressed(path: Path) -> bytes:
-    try:
-        with gzip.open(path, "rb") as file:
-            return file.read()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        message = f"{path} is damaged: {error}."
-        raise DataError(message, remedy="Copy it anew; it may have been cut off.", code="WB554") from error
+        return read_delimited(store, "\t" if kind == ".tsv" else ",", limit)
+    return read_text(store) if kind == ".txt" else read_json(store, limit)
 
 
 def _wrong_suffix(path: Path, kind: str) -> DataError:
-    known = f"Readable are {', '.join(SUFFIXES)}, and .gz of the text ones."
     if kind in (".yaml", ".yml", ".toml"):
         return DataError(f"{path} is a config, not rows.", remedy="wb.open reads recipes.", code="WB551")
-    if kind == ".txt":
-        remedy = 'Pass rows: wb.data([{"text": part} for part in open(path).read().split("\\n\\n")]).'
-        return DataError(f"{path} is plain text, which has no rows.", remedy=remedy, code="WB551")
-    return DataError(f"{path} has suffix {kind!r}, which is no known file of rows.", remedy=known, code="WB551")
+    return DataError(f"{path} has suffix {kind!r}, which is no known file of rows.", remedy=READABLE, code="WB551")
 
 
 def _open_folder(folder: Path, split: str | None, limit: int | None) -> RowSource:
     if (folder / "state.json").exists() or (folder / "dataset_dict.json").exists():
         return replace(_open_saved(folder, split, limit), title=folder.name, path=str(folder))
-    files = [path for path in sorted(folder.rglob("*")) if _holds_rows(path, folder)]
+    there = sorted(folder.rglob("*"))
+    # Beside files of rows, plain text is a licence or a list of requirements.
+    files = [path for path in there if _holds_rows(path, folder, SUFFIXES)] or [
+        path for path in there if _holds_rows(path, folder, (".txt",))
+    ]
     if not files:
-        remedy = f"Readable are {', '.join(SUFFIXES)}, and .gz of the text ones."
-        raise DataError(f"Folder {folder} holds no file of rows.", remedy=remedy, code="WB551")
+        raise DataError(f"Folder {folder} holds no file of rows.", remedy=READABLE, code="WB551")
     files, note = _of_split(folder, files, split)
     parts: list[RowSource] = []
     for path in files:
@@ -208,10 +206,15 @@ def _shifted(parts: list[RowSource], part: RowSource) -> list[Finding]:
     return [f if f.row is None else replace(f, row=f.row + before) for f in part.findings]
 
 
-def _holds_rows(path: Path, folder: Path) -> bool:
+def _holds_rows(path: Path, folder: Path, suffixes: Sequence[str]) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    kind = Path(path.name.removesuffix(".gz")).suffix.lower()
-    return path.is_file() and not hidden and kind in SUFFIXES and path.name not in DESCRIPTIONS
+    return path.is_file() and not hidden and _kind(path.name) in suffixes and path.name not in DESCRIPTIONS
+
+
+def _kind(name: str) -> str:
+    """The suffix of a file, without that of its compression."""
+    path = Path(name.lower())
+    return Path(path.stem).suffix if path.suffix in PACKED else path.suffix
 
 
 def _of_split(folder: Path, files: list[Path], split: str | None) -> tuple[list[Path], tuple[Finding, ...]]:
@@ -267,26 +270,31 @@ def _open_table(source: object, split: str | None, limit: int | None) -> RowSour
     if _is(source, "datasets", "DatasetDict") or _is(source, "datasets", "IterableDatasetDict"):
         return _open_table(_chosen_split(cast("Mapping[str, Any]", source), split), None, limit)
     if _is(source, "datasets", "IterableDataset"):
-        if limit is None:
-            raise DataError("An IterableDataset has no end known beforehand.", remedy="Pass limit=….", code="WB553")
-        streamed = [without_null_keys(row) for row in islice(cast("Any", source), limit)]
-        return RowSource(f"{len(streamed)} streamed rows", None, None, streamed, _if_empty(streamed, "The dataset"))
+        coming = cast("Any", source) if limit is None else cast("Any", source).take(limit)
+        streamed = StreamRows(without_null_keys(row) for row in coming)
+        title = "streamed rows" if limit is None else f"the first {limit} streamed rows"
+        return RowSource(title, None, None, streamed, () if streamed else (no_rows("The dataset"),))
     if _is(source, "datasets", "Dataset"):
         data = cast("Any", source).with_format(None)
         rows: Sequence[Row] = DatasetRows(data if limit is None else data.take(min(limit, len(data))))
     elif _is(source, "pandas", "DataFrame"):
         rows = FrameRows(source if limit is None else cast("Any", source).head(limit))
+    elif _is(source, "polars", "DataFrame"):
+        table = cast("Any", source).to_arrow()
+        rows = ArrowRows(table if limit is None else table.slice(0, limit))
     elif _is(source, "pyarrow", "Table"):
         rows = ArrowRows(source if limit is None else cast("Any", source).slice(0, limit))
+    elif _is(source, "polars", "LazyFrame"):
+        raise DataError("A polars.LazyFrame has no rows yet.", remedy="Pass frame.collect().", code="WB553")
     else:
-        remedy = "Pass a path, a hub id, a list of mappings, a datasets.Dataset, a pandas.DataFrame or a pyarrow.Table."
+        remedy = "Pass a path, a hub id, a list of mappings, or a table of datasets, pandas, polars or pyarrow."
         raise DataError(f"Rows cannot be read from {kind_of(source)}.", remedy=remedy, code="WB553")
     return RowSource(f"{type(source).__name__} ({len(rows)} rows)", None, None, rows, _if_empty(rows, "The table"))
 
 
 def _open_hub(name: str, split: str | None, limit: int | None) -> RowSource:
     """A data set of the hub; a limit streams, so that no more is fetched than needed."""
-    if not HUB_ID.fullmatch(name) or Path(name.removesuffix(".gz")).suffix.lower() in (*SUFFIXES, ".txt", ".yaml"):
+    if not HUB_ID.fullmatch(name) or _kind(name) in (*SUFFIXES, ".txt", ".yaml"):
         raise _not_found(name)
     import datasets
     import httpx

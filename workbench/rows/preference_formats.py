@@ -14,6 +14,9 @@ PREFERENCES = (
             may("prompt", SAID, f"question input instruction {CHATS} messages"),
             SYSTEM,
             TOOLS,
+            may("margin", "number"),
+            may("chosen_score", "number", "score_chosen chosen_rating rating_chosen"),
+            may("rejected_score", "number", "score_rejected rejected_rating rating_rejected"),
         ),
         "the difference between chosen and rejected",
         axolotl="rl: dpo",
@@ -38,7 +41,7 @@ PREFERENCES = (
     Format(
         "ranking",
         "several answers to one prompt, each with a rank; 1 is the best",
-        (need("prompt", "text messages", "question"), need("answers", "ranked", by_shape=True)),
+        (need("prompt", "text messages", "question"), need("answers", "ranked", by_shape=True), SYSTEM),
         "the best answer over the worst",
         axolotl="rl: dpo, zephyr.nectar (which takes the worst as chosen)",
         example={"prompt": "2+2?", "answers": [{"answer": "4", "rank": 1}, {"answer": "5", "rank": 2}]},
@@ -50,9 +53,10 @@ PREFERENCES = (
         "answers with a boolean label: wanted or not",
         (
             need("completion", SAID, f"messages response output {CHATS}"),
-            need("label", "flag", "kto_tag"),
+            need("label", "flag flag_text", "kto_tag"),
             may("prompt", SAID, "question instruction"),
             SYSTEM,
+            TOOLS,
         ),
         "towards answers with label true, away from the others",
         axolotl="rl: kto",
@@ -86,7 +90,7 @@ PREFERENCES = (
     Format(
         "prm800k",
         "steps with rated alternatives, as PRM800K was collected",
-        (need("question", "object"), need("label", "object")),
+        (need("question", "problem"), need("label", "rated_steps")),
         "one value a step: rating 1 is good, 0 and -1 are not",
         example={
             "question": {"problem": "2+2?"},
@@ -99,8 +103,10 @@ PREFERENCES = (
         "rl",
         "prompts with a checkable answer, for reinforcement learning",
         (
-            need("prompt", "text messages", "messages question problem"),
-            need("ground_truth", "text number object texts", "reward_model solution"),
+            need("prompt", "text messages", "messages:messages question problem"),
+            need("ground_truth", "text number object texts", "reward_model solution:short"),
+            SYSTEM,
+            TOOLS,
         ),
         "answers the model writes itself, by their reward",
         trl="prompt-only, with extra columns for the reward",
@@ -111,7 +117,15 @@ PREFERENCES = (
     Format(
         "prompt_only",
         "prompts without answers",
-        (need("prompt", "text messages", "question query instruction"), TOOLS),
+        (
+            need(
+                "prompt",
+                "text unanswered",
+                "question query instruction problem messages:unanswered conversations:unanswered",
+            ),
+            SYSTEM,
+            TOOLS,
+        ),
         "answers the model writes itself",
         trl="prompt-only",
         example={"prompt": "2+2?"},

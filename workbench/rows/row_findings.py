@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from workbench.options import RowOptions
 from workbench.rows.shapes import kind_of
-from workbench.tracked import track
-from workbench.types import Finding, Origin, Severity
+from workbench.tracked import origin_of, track
+from workbench.types import Finding, Severity
 
 DEEPEST = 64
 """Levels of nesting a value may have; chat templates recurse over values in Python."""
@@ -35,11 +35,16 @@ class RowFindings:
         self.row = row
         self.options = options or RowOptions()
         self.found: list[Finding] = []
+        self._failed, self._looked = False, 0
 
     @property
     def failed(self) -> bool:
-        """Whether the row cannot be used."""
-        return any(finding.severity == "error" for finding in self.found)
+        """Whether the row cannot be used; each finding is looked at once, a row of 10,000 messages may have as many."""
+        if not self._failed:
+            fresh = self.found[self._looked :] if self._looked <= len(self.found) else self.found
+            self._failed = any(finding.severity == "error" for finding in fresh)
+            self._looked = len(self.found)
+        return self._failed
 
     def error(self, code: str, message: str, field: str, remedy: str = "") -> None:
         """Note something that makes the row unusable."""
@@ -68,7 +73,7 @@ class RowFindings:
         if not isinstance(value, str):
             self.error("WB522", f"`{field}` must be text, but is {kind_of(value)}.", field, "Store it as text.")
             return None
-        return track(str.__str__(value), Origin(field, message, key)) if self._usable(value, field) else None
+        return track(str.__str__(value), origin_of(field, message, key)) if self._usable(value, field) else None
 
     def column_text(self, row: Mapping[str, Any], column: str, message: int | None, key: str) -> str | None:
         """The text of a column; None, with a finding, where it is absent or not usable text."""

@@ -3,23 +3,43 @@ r"""Tools and tool calls: JSON text to values, bare schemas and calls into the s
     {"name": "f", "arguments": "{\"x\": 1}"}
       ->  {"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
 
-Arguments become objects because templates print them with `tojson`, which would encode text a second time.
+Arguments become objects because templates print them with `tojson`, which would encode text a second time. Keys that
+are null go: Arrow gives every object of a column the keys of all of them (`workbench.rows.null_keys`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
+from workbench.rows.literals import Unreadable, ValueReader
+from workbench.rows.null_keys import NullKeys
 from workbench.rows.row_findings import RowFindings
 from workbench.rows.shapes import is_list, json_in, kind_of
-from workbench.tracked import track, track_tree
-from workbench.types import Origin
+from workbench.tracked import origin_of, track, track_tree
+
+SCHEMA_TYPES: Mapping[str, str] = {"dict": "object", "float": "number", "tuple": "array"}
+"""Types as the Berkeley function calling leaderboard writes them -> as JSON schema and templates do."""
+NESTED = ("items", "additionalProperties", "not")
+NAMED = ("properties", "patternProperties", "definitions", "$defs")
+LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
+"""Keywords of a JSON schema under which one schema, named ones, or a list of them stand."""
+CALL_TAGS = ("<tool_call>", "</tool_call>")
 
 
-def read_tools(value: object, column: str, notes: RowFindings) -> tuple[Mapping[str, Any], ...] | None:
-    """The tools column: a list of JSON schemas or the JSON text of one; None where the row has no tools."""
-    if value is None or value == "":
+def read_tools(
+    value: object, column: str, notes: RowFindings, *, tell: bool = True
+) -> tuple[Mapping[str, Any], ...] | None:
+    """The tools column: a list of JSON schemas or the JSON text of one; None where the row has no tools.
+
+    Args:
+        value: What the column holds.
+        column: Its name.
+        notes: Takes the findings.
+        tell: Whether to say that `dict` was read as `object`; no news where the whole type is written so.
+    """
+    if value is None or (isinstance(value, str) and not value):
         return None
     items = notes.parsed(value, column, "a list of tool schemas")
     if items is None:
@@ -28,7 +48,15 @@ def read_tools(value: object, column: str, notes: RowFindings) -> tuple[Mapping[
         message = f"`{column}` must be a list of tool schemas, but is {kind_of(items)}."
         notes.error("WB522", message, column, "Write a list of objects with name, description and parameters.")
         return None
-    tools = [_tool(item, f"{column}[{i}]", notes) for i, item in enumerate(cast("list[Mapping[str, Any]]", items))]
+    nulls = NullKeys(schema=True) if not isinstance(value, str) else None
+    renamed: list[str] = []
+    listed = cast("list[Mapping[str, Any]]", items)
+    tools = [_tool(item, f"{column}[{i}]", (nulls, renamed), notes) for i, item in enumerate(listed)]
+    if nulls:
+        nulls.tell(column, notes)
+    if renamed and tell:
+        message = f"`{column}` has types that are no JSON schema's, such as at `{renamed[0]}`; they were renamed."
+        notes.info("WB544", message, renamed[0], "dict is read as object, float as number, tuple as array.")
     return tuple(tools) or None
 
 
@@ -41,23 +69,26 @@ def read_tool_calls(value: object, field: str, message: int, notes: RowFindings)
         message: Message index.
         notes: Takes the findings.
     """
-    if value is None or value == "" or (is_list(value) and not value):
+    if value is None or (isinstance(value, str | list | tuple) and not value):
         return []
     calls = notes.parsed(value, field, "a list of tool calls")
     if calls is None:
         return []
-    if isinstance(calls, Mapping):
-        return [_call(cast("Mapping[str, Any]", calls), field, message, notes)]
-    if not is_list(calls):
-        notes.error("WB522", f"`{field}` must be a list of tool calls, but is {kind_of(calls)}.", field)
-        return []
+    nulls = NullKeys(schema=False) if not isinstance(value, str) else None
     out: list[dict[str, Any]] = []
-    for i, call in enumerate(cast("list[Any]", calls)):
-        if isinstance(call, Mapping):
-            out.append(_call(cast("Mapping[str, Any]", call), f"{field}[{i}]", message, notes))
-        else:
+    if isinstance(calls, Mapping):
+        out = [_call(cast("Mapping[str, Any]", calls), field, message, nulls, notes)]
+    elif not is_list(calls):
+        notes.error("WB522", f"`{field}` must be a list of tool calls, but is {kind_of(calls)}.", field)
+    else:
+        for i, call in enumerate(cast("list[Any]", calls)):
             where = f"{field}[{i}]"
-            notes.error("WB522", f"`{where}` must be a tool call, but is {kind_of(call)}.", where)
+            if isinstance(call, Mapping):
+                out.append(_call(cast("Mapping[str, Any]", call), where, message, nulls, notes))
+            else:
+                notes.error("WB522", f"`{where}` must be a tool call, but is {kind_of(call)}.", where)
+    if nulls:
+        nulls.tell(field, notes)
     return out
 
 
@@ -70,29 +101,95 @@ def tool_calls_in_text(value: object, field: str, message: int, notes: RowFindin
     return read_tool_calls(calls, field, message, notes)
 
 
-def _tool(tool: Mapping[str, Any], field: str, notes: RowFindings) -> Mapping[str, Any]:
+def called(function: Mapping[str, Any], message: int) -> dict[str, Any]:
+    """A call of a function whose name and arguments are tracked already, in the shape templates read."""
+    return {"type": function_text(message), "function": dict(function)}
+
+
+def function_text(message: int | None) -> str:
+    """The word `function` that the shape needs and the row does not have."""
+    return track("function", origin_of(None, message, "computed"))
+
+
+def note_calls_in_text(text: str, field: str, notes: RowFindings) -> None:
+    """Warn where an assistant's text holds a `<tool_call>` that is no JSON; the text is what is trained, and kept."""
+    opening, closing = CALL_TAGS
+    plain = str.__str__(text)
+    start = plain.find(opening)
+    while start >= 0:
+        end = plain.find(closing, start)
+        inside = plain[start + len(opening) : end] if end >= 0 else ""
+        if json_in(inside.strip()) is None:
+            _note_call("is not JSON" if end >= 0 else "is not closed", inside, field, start, notes)
+            return
+        start = plain.find(opening, end)
+
+
+def _note_call(what: str, inside: str, field: str, at: int, notes: RowFindings) -> None:
+    with suppress(Unreadable):
+        value, end = ValueReader(track(inside, origin_of(field, None, "content"))).read()
+        if isinstance(value, dict) and not inside[end:].strip():
+            what = "is quoted as Python, not as JSON"
+    message = f"The <tool_call> at character {at} of `{field}` {what}."
+    remedy = (
+        "A model trained on it writes its calls like this, and JSON parsers refuse them; rewrite the calls as JSON."
+    )
+    notes.warning("WB545", message, field, remedy)
+
+
+def _tool(
+    tool: Mapping[str, Any], field: str, repair: tuple[NullKeys | None, list[str]], notes: RowFindings
+) -> Mapping[str, Any]:
     if not notes.tree(tool, field):
         return {}
-    schema = dict(tool)
-    bare = "function" not in tool and "name" in tool
+    nulls, renamed = repair
+    schema = dict(nulls.without(tool, field) if nulls else tool)
+    bare = "function" not in schema and "name" in schema
     inner = field if bare else f"{field}.function"
     function = schema if bare else schema.get("function")
-    if isinstance(function, Mapping):
-        held = dict(cast("Mapping[str, Any]", function))
-        if isinstance(held.get("parameters"), str):
-            held["parameters"] = notes.parsed(held["parameters"], f"{inner}.parameters", "a JSON schema")
-            if not notes.tree(held["parameters"], f"{inner}.parameters"):
-                return {}
-        if bare:
-            return {"type": _function(None), "function": track_tree(held, inner, None, "tools")}
-        schema["function"] = held
-    return track_tree(schema, field, None, "tools")
+    if not isinstance(function, Mapping):
+        return track_tree(schema, field, None, "tools")
+    held = dict(cast("Mapping[str, Any]", function))
+    where = f"{inner}.parameters"
+    if isinstance(held.get("parameters"), str):
+        held["parameters"] = notes.parsed(held["parameters"], where, "a JSON schema")
+        if not notes.tree(held["parameters"], where):
+            return {}
+    tracked = track_tree(held, inner, None, "tools")
+    _rename_types(tracked.get("parameters"), where, renamed)
+    if bare:
+        return {"type": function_text(None), "function": tracked}
+    outer = {name: item for name, item in schema.items() if name != "function"}
+    return {**track_tree(outer, field, None, "tools"), "function": tracked}
 
 
-def _call(call: Mapping[str, Any], field: str, message: int, notes: RowFindings) -> dict[str, Any]:
+def _rename_types(schema: object, field: str, renamed: list[str]) -> None:
+    """Give a tracked schema the type names of JSON schema, in place."""
+    if not isinstance(schema, dict):
+        return
+    held = cast("dict[str, Any]", schema)
+    name = held.get("type")
+    if isinstance(name, str) and name in SCHEMA_TYPES:
+        held["type"] = track(SCHEMA_TYPES[str.__str__(name)], origin_of(None, None, "computed"))
+        renamed.append(f"{field}.type")
+    for key in NESTED:
+        _rename_types(held.get(key), f"{field}.{key}", renamed)
+    for key in NAMED:
+        named = held.get(key)
+        for inner, item in cast("dict[str, Any]", named).items() if isinstance(named, dict) else ():
+            _rename_types(item, f"{field}.{key}.{inner}", renamed)
+    for key in LISTED:
+        for i, item in enumerate(cast("list[Any]", held.get(key)) if is_list(held.get(key)) else ()):
+            _rename_types(item, f"{field}.{key}[{i}]", renamed)
+
+
+def _call(
+    call: Mapping[str, Any], field: str, message: int, nulls: NullKeys | None, notes: RowFindings
+) -> dict[str, Any]:
     """One call as `{type, function: {name, arguments}}` with its other keys kept."""
     if not notes.tree(call, field):
         return {}
+    call = nulls.without(call, field) if nulls else call
     bare = "function" not in call
     inner = field if bare else f"{field}.function"
     function = call if bare else call["function"]
@@ -100,18 +197,20 @@ def _call(call: Mapping[str, Any], field: str, message: int, notes: RowFindings)
         notes.error("WB520", f"`{inner}.name` is missing: a tool call needs the name of its function.", f"{inner}.name")
         return {}
     held = dict(cast("Mapping[str, Any]", function))
+    before = len(notes.found)
     held["arguments"] = _arguments(held.get("arguments"), f"{inner}.arguments", notes)
-    if notes.failed or not notes.tree(held["arguments"], f"{inner}.arguments"):
+    said = notes.found[before:]
+    if any(item.severity == "error" for item in said) or not notes.tree(held["arguments"], f"{inner}.arguments"):
         return {}
     if bare:
         outer = {key: held.pop(key) for key in ("id", "type") if key in held}
         tracked = track_tree(held, field, message, "tool_calls")
-        return {"type": _function(message), **track_tree(outer, field, message, "tool_calls"), "function": tracked}
+        return {**called(tracked, message), **track_tree(outer, field, message, "tool_calls")}
     return track_tree({**call, "function": held}, field, message, "tool_calls")
 
 
 def _arguments(value: object, field: str, notes: RowFindings) -> Any:
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value):
         return {}
     if not isinstance(value, str):
         return value
@@ -120,7 +219,3 @@ def _arguments(value: object, field: str, notes: RowFindings) -> Any:
         message = f"`{field}` is JSON text and was read as an object, as chat templates expect."
         notes.info("WB540", message, field, "A template that prints text with tojson would encode it twice.")
     return arguments
-
-
-def _function(message: int | None) -> str:
-    return track("function", Origin(None, message, "computed"))

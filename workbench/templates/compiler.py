@@ -55,14 +55,19 @@ class GenerationBlock(jinja2.ext.Extension):
 
     def mark(self, caller: Callable[[], str]) -> str:
         """The block's text, marked as generated."""
-        text = caller()
-        if type(text) is not Tracked:
-            return text
-        return Tracked(text, tuple([Run(run[0], _generated(run[1]), run[2], run[3]) for run in text.runs]))
+        return mark_generated(caller())
+
+
+def mark_generated(text: str) -> str:
+    """Text of a generation block; plain text stays plain."""
+    if type(text) is not Tracked:
+        return text
+    return Tracked(text, tuple([Run(run[0], generated(run[1]), run[2], run[3]) for run in text.runs]))
 
 
 @lru_cache(maxsize=4096)
-def _generated(origin: Origin | None) -> Origin:
+def generated(origin: Origin | None) -> Origin:
+    """The origin, inside a generation block."""
     return replace(origin, generated=True) if origin else Origin(None, None, "computed", True)
 
 
@@ -71,12 +76,12 @@ def _in_turn(origin: Origin, message: int) -> Origin:
     return replace(origin, message=message)
 
 
-def _owner(value: Any) -> int | None:
+def owner(value: Any) -> int | None:
     """Index of the message that some text inside a rebuilt message came from."""
     if type(value) is Tracked:
         return next((run.origin.message for run in value.runs if run.origin and run.origin.field), None)
     inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return next((found for item in inside if (found := _owner(item)) is not None), None)
+    return next((found for item in inside if (found := owner(item)) is not None), None)
 
 
 class TrackingCodeGenerator(CodeGenerator):
@@ -203,10 +208,11 @@ def _refuse_private(name: object) -> None:
         )
 
 
-class _Dict:
+class PlainDict:
     """`dict` in a template: it makes mappings, and its type cannot be reached through it."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        """As `dict`."""
         return dict(*args, **kwargs)
 
     def fromkeys(self, keys: Iterable[Any], value: Any = None) -> dict[Any, Any]:
@@ -217,13 +223,24 @@ class _Dict:
 class PlainEnvironment(ImmutableSandboxedEnvironment):
     """The environment chat templates expect."""
 
+    generation_block: type[GenerationBlock] = GenerationBlock
+
     def __init__(self) -> None:
-        super().__init__(
-            trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, jinja2.ext.loopcontrols], cache_size=0
-        )
+        blocks = [self.generation_block, jinja2.ext.loopcontrols]
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=blocks, cache_size=0)
         self.filters["tojson"] = _tojson
         self.globals |= {"raise_exception": _raise, "strftime_now": _strftime_now}
-        self.globals |= {"namespace": PlainNamespace, "dict": _Dict()}
+        self.globals |= {"namespace": PlainNamespace, "dict": PlainDict()}
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """`message.content`; of a plain mapping it is the item at once, without Jinja's way through an exception."""
+        if type(obj) is dict and attribute in obj and attribute not in _OF_DICT:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+_OF_DICT = frozenset(dir(dict))
+"""Names that Jinja finds on the mapping itself before it looks inside."""
 
 
 class TrackingEnvironment(PlainEnvironment):
@@ -236,26 +253,28 @@ class TrackingEnvironment(PlainEnvironment):
         self.lock = threading.Lock()
         self.filters.update(tojson=self._tojson, join=self._join, indent=_indent)
         self.concat = self.wb_concat  # type: ignore[assignment]  # Jinja's own hook for joining buffers
-        self._turn: int | None = None
+        self.turn: int | None = None
         self._outer: list[int | None] = []
-        self._messages: dict[int, int] = {}
+        self.messages: dict[int, int] = {}
         self._literals: dict[tuple[str, int, int | None], Tracked] = {}
 
     def begin(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Forget the last rendering and learn which objects are the messages of this one."""
-        self._turn, self._outer = None, []
-        self._messages = {id(message): index for index, message in enumerate(messages)}
+        self.turn, self._outer = None, []
+        self.messages = {id(message): index for index, message in enumerate(messages)}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         return LoopStamps().visit(super()._parse(source, name, filename))
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Templates must not see what a plain str does not have."""
-        return not (attr == "runs" and isinstance(obj, Tracked)) and super().is_safe_attribute(obj, attr, value)
+        return not (isinstance(obj, Tracked) and attr in ("runs", "known_later")) and super().is_safe_attribute(
+            obj, attr, value
+        )
 
     def wb_loop(self) -> None:
         """A loop begins."""
-        self._outer.append(self._turn)
+        self._outer.append(self.turn)
 
     def wb_item(self, item: object) -> None:
         """A loop body begins; from here literals belong to this message, if it is one.
@@ -263,12 +282,12 @@ class TrackingEnvironment(PlainEnvironment):
         A template may loop over messages it has rebuilt; then the text inside says which message it was.
         """
         if (type(item) is dict or isinstance(item, Mapping)) and "role" in item:
-            known = self._messages.get(id(item))
-            self._turn = _owner(cast("Mapping[str, Any]", item)) if known is None else known
+            known = self.messages.get(id(item))
+            self.turn = owner(cast("Mapping[str, Any]", item)) if known is None else known
 
     def wb_end(self) -> None:
         """A loop has ended."""
-        self._turn = self._outer.pop()
+        self.turn = self._outer.pop()
 
     def wb_concat(self, items: Iterable[object]) -> Tracked:
         """Join pieces of output."""
@@ -276,10 +295,10 @@ class TrackingEnvironment(PlainEnvironment):
 
     def wb_literal(self, text: str, line: int, spans_lines: bool = False) -> Tracked:
         """Template text; what stands outside braces gets one run a line, a string in an expression has one line."""
-        key = (text, line, self._turn)
+        key = (text, line, self.turn)
         made = self._literals.get(key)
         if made is None:
-            origin = Origin(None, self._turn, "template")
+            origin = Origin(None, self.turn, "template")
             pieces = text.split("\n") if spans_lines else [text]
             pieces = [*(piece + "\n" for piece in pieces[:-1]), *(pieces[-1:] if pieces[-1] else [])]
             made = Tracked(text, tuple(Run(len(piece), origin, 0, line + i) for i, piece in enumerate(pieces)))
@@ -289,15 +308,15 @@ class TrackingEnvironment(PlainEnvironment):
     def wb_out(self, value: object, line: int) -> Tracked:
         """A value written out: it gets the line; text without origin is the line's own."""
         text = value if isinstance(value, str) else str(value)
-        return Tracked(str.__str__(text), tuple([self._settled(run, line) for run in runs_of(text)]))
+        return Tracked(str.__str__(text), tuple([self.settled(run, line) for run in runs_of(text)]))
 
-    def _settled(self, run: Run, line: int) -> Run:
+    def settled(self, run: Run, line: int) -> Run:
         """A run as it stands in the output; literals set before the loop join the turn that writes them."""
         origin = run.origin
         if origin is None:
-            return Run(run.length, Origin(None, self._turn, "computed"), run.start, line)
-        if origin.field is None and origin.message is None and self._turn is not None:
-            origin = _in_turn(origin, self._turn)
+            return Run(run.length, Origin(None, self.turn, "computed"), run.start, line)
+        if origin.field is None and origin.message is None and self.turn is not None:
+            origin = _in_turn(origin, self.turn)
         return run if run.line and origin is run.origin else Run(run.length, origin, run.start, run.line or line)
 
     def _join(self, value: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
@@ -340,6 +359,7 @@ class Compiled:
     """One template, compiled plainly and with tracking."""
 
     def __init__(self, source: str, name: str) -> None:
+        self.name = name
         self.tracking = TrackingEnvironment()
         try:
             self.plain = _PLAIN.from_string(source)

@@ -17,15 +17,17 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import accumulate, groupby, zip_longest
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import jinja2
 
 from workbench.errors import TemplateError
-from workbench.templates.compiler import Compiled, Raised, compiled
-from workbench.tracked import Run, Tracked, join, track_tree
-from workbench.types import Conversation, Origin, Rendered, TemplateInfo, Turn
+from workbench.templates.compiler import Compiled, Raised, TrackingEnvironment, compiled
+from workbench.templates.layouts import Layout, Layouts, Shape, layout_of, observed_messages, shape_of
+from workbench.templates.observed import Opaque, Trace, observe, observing
+from workbench.templates.turns import PromptText, generation_spans, turns_of
+from workbench.tracked import Tracked, track_tree
+from workbench.types import Conversation, Rendered, TemplateInfo
 
 REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
 """Names under which messages carry reasoning; aliased as transformers does (5.23, _alias_reasoning_fields)."""
@@ -84,9 +86,32 @@ def render(
     """
     program = compiled(template.source, template.name)
     values = _variables(conversation, template, add_generation_prompt, variables)
-    messages = [_aliased(message) for message in conversation.messages]
-    plain = _run_plain(program, messages, values, template.name, conversation.row)
-    text = _run_tracked(program, messages, values)
+    layouts = _known_layouts(template, add_generation_prompt, variables)
+    shape = shape_of(conversation) if layouts is not None else None
+    bare = [_untracked(message) for message in conversation.messages] if shape is None else shape.messages
+    plain = _run_plain(program, conversation.messages, [_aliased(m) for m in bare], values, conversation.row)
+    if layouts is None or shape is None:
+        return _tracked(conversation, template, values, variables, plain)
+    found = layouts.find(conversation, shape, plain)
+    if found is not None:
+        return found
+    learns = layouts.wants(shape)
+    slow = _tracked(conversation, template, values, variables, plain)
+    if learns:
+        layouts.learn(conversation, shape, slow, _observed(template, shape, values, slow))
+    return slow
+
+
+def _tracked(
+    conversation: Conversation,
+    template: TemplateInfo,
+    values: Mapping[str, Any],
+    variables: Mapping[str, Any] | None,
+    plain: str,
+) -> Rendered:
+    """The tracked rendering, which must be the plain one."""
+    program = compiled(template.source, template.name)
+    text = _run_tracked(program.tracking, program.tracked, [_aliased(m) for m in conversation.messages], values)
     if not str.__eq__(plain, text):
         at = next((i for i, (a, b) in enumerate(zip(plain, str.__str__(text), strict=False)) if a != b), 0)
         raise TemplateError(
@@ -97,8 +122,40 @@ def render(
             code="WB103",
             row=conversation.row,
         )
-    turns = _turns(text, conversation, _prompts(conversation, template, variables))
-    return Rendered(conversation.row, text, turns, _generation(text.runs), "endgeneration" in template.source)
+    turns = turns_of(text, conversation, _prompts(conversation, template, variables))
+    return Rendered(conversation.row, text, turns, generation_spans(text.runs), "endgeneration" in template.source)
+
+
+@lru_cache(maxsize=64)
+def _layouts(_source: str, _given: tuple[object, ...]) -> Layouts:
+    return Layouts()
+
+
+def _known_layouts(
+    template: TemplateInfo, add_generation_prompt: bool, variables: Mapping[str, Any] | None
+) -> Layouts | None:
+    """What is known about rows rendered with the same variables; None where nothing can be learned."""
+    given = [(name, type(value), value) for name, value in variables.items()] if variables else ()
+    key = (*template.special_tokens.items(), add_generation_prompt, *given)
+    try:
+        made = _layouts(template.source, key)
+    except TypeError:  # a variable that cannot be hashed, such as a list
+        return None
+    return None if made.is_hopeless else made
+
+
+def _observed(template: TemplateInfo, shape: Shape, values: Mapping[str, Any], slow: Rendered) -> Layout | None:
+    """The layout of a row, from one more rendering in which the template's questions about its text are noted."""
+    trace = Trace()
+    messages = observed_messages(shape, lambda text, slot, message, key: observe(text, slot, message, key, trace))
+    try:
+        environment, program = observing(template.source)
+        made = _run_tracked(environment, program, [_aliased(message) for message in messages], values)
+    except (Opaque, *_FAILURES):
+        return None
+    if str.__str__(made) != str.__str__(slow.text):
+        return None
+    return layout_of(slow, made.runs, tuple(trace.guards), shape)
 
 
 @lru_cache(maxsize=256)
@@ -108,22 +165,23 @@ def _prompt(
     tokens: tuple[tuple[str, str], ...],
     variables: tuple[tuple[str, Any], ...],
     after: str = "user",
-) -> _PromptText:
+) -> PromptText:
     info = TemplateInfo(name, template_source, "", "", dict(tokens))
     program = compiled(template_source, name)
     for probe in _PROBES[after]:
         messages = tuple(track_tree(message, f"messages[{i}]", i, "content") for i, message in enumerate(probe))
         talk = Conversation(-1, messages)
+        bare = [_untracked(message) for message in messages]
         try:
             without, _ = (
-                _run_plain(program, messages, _variables(talk, info, add, dict(variables)), name, -1)
+                _run_plain(program, messages, bare, _variables(talk, info, add, dict(variables)), -1)
                 for add in (False, True)
             )
         except TemplateError:
             continue
-        asked = _run_tracked(program, messages, _variables(talk, info, True, dict(variables)))
-        return _PromptText(asked, _prompt_start(asked, without))
-    return _PromptText(Tracked(), 0) if after == "user" else _prompt(template_source, name, tokens, variables)
+        asked = _run_tracked(program.tracking, program.tracked, messages, _variables(talk, info, True, dict(variables)))
+        return PromptText(asked, _prompt_start(asked, without))
+    return PromptText(Tracked(), 0) if after == "user" else _prompt(template_source, name, tokens, variables)
 
 
 def _prompt_start(asked: Tracked, without: str) -> int:
@@ -143,20 +201,6 @@ def _prompt_start(asked: Tracked, without: str) -> int:
     return min(tail, literal) if same < len(asked) else tail
 
 
-class _PromptText(str):
-    """The generation prompt, and where its pieces begin."""
-
-    __slots__ = ("pieces",)
-    pieces: tuple[int, ...]
-
-    def __new__(cls, text: Tracked, start: int) -> _PromptText:
-        part = text[start:]
-        self = super().__new__(cls, part)
-        ends = list(accumulate(run.length for run in part.runs))
-        self.pieces = tuple(ends[:-1])
-        return self
-
-
 def generation_prompt(template: TemplateInfo, variables: Mapping[str, Any] | None = None) -> str:
     """Text the template adds behind a user message to ask for the assistant's turn; empty where it adds none."""
     return _prompts(None, template, variables)["user"]
@@ -164,7 +208,7 @@ def generation_prompt(template: TemplateInfo, variables: Mapping[str, Any] | Non
 
 def _prompts(
     talk: Conversation | None, template: TemplateInfo, variables: Mapping[str, Any] | None
-) -> Mapping[str, _PromptText]:
+) -> Mapping[str, PromptText]:
     """The generation prompts by the role they follow; the one behind a tool's answer only where the row has one."""
     hashable = tuple(
         (key, value) for key, value in sorted((variables or {}).items()) if isinstance(value, str | int | bool)
@@ -190,14 +234,17 @@ def _aliased(message: Mapping[str, Any]) -> dict[str, Any]:
     return dict(message) if reasoning is None else {"thinking": reasoning, **message, "reasoning_content": reasoning}
 
 
-def _run_plain(program: Compiled, messages: Sequence[Any], values: Mapping[str, Any], name: str, row: int) -> str:
+def _run_plain(
+    program: Compiled, messages: Sequence[Mapping[str, Any]], bare: list[Any], values: Mapping[str, Any], row: int
+) -> str:
+    """The plain rendering of bare messages; the tracked ones name the cause where it fails."""
     try:
         plain = values if values["tools"] is None else {**values, "tools": _untracked(values["tools"])}
-        return program.plain.render(messages=[_untracked(message) for message in messages], **plain)
+        return program.plain.render(messages=bare, **plain)
     except _FAILURES as error:
         why = str(error) if isinstance(error, Raised) else f"{type(error).__name__}: {error}"
         raise TemplateError(
-            f"Template {name!r} refuses row {row}: {why}",
+            f"Template {program.name!r} refuses row {row}: {why}",
             remedy=_remedy(messages, error),
             code="WB102",
             row=row,
@@ -213,16 +260,23 @@ def _remedy(messages: Sequence[Mapping[str, Any]], error: BaseException) -> str:
     for index, message in enumerate(() if isinstance(error, Raised) else messages):
         if "content" in message and message["content"] is None:
             return f"messages[{index}].content is null: give an empty text instead, or {other}"
-        if isinstance(message.get("content"), list):
+        content = message.get("content")
+        if isinstance(content, list) and any("text" not in part for part in content):
+            return f"messages[{index}].content has images: choose a template of a model that reads images."
+        if isinstance(content, list):
             return f"messages[{index}].content is a list of parts: give it as one text, or {other}"
     return f"Change the row, or {other}"
 
 
-def _run_tracked(program: Compiled, messages: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Tracked:
-    environment = program.tracking
+def _run_tracked(
+    environment: TrackingEnvironment,
+    template: jinja2.Template,
+    messages: Sequence[Mapping[str, Any]],
+    values: Mapping[str, Any],
+) -> Tracked:
     with environment.lock:
         environment.begin(messages)
-        return join("", program.tracked.generate(messages=list(messages), **values))
+        return environment.wb_concat(template.generate(messages=list(messages), **values))
 
 
 def _untracked(value: Any) -> Any:
@@ -236,125 +290,3 @@ def _untracked(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_untracked(item) for item in cast("list[Any]", value)]
     return value
-
-
-def _generation(runs: Sequence[Run]) -> tuple[tuple[int, int], ...]:
-    """Spans inside generation blocks; neighbours are joined."""
-    spans: list[tuple[int, int]] = []
-    at = 0
-    for run in runs:
-        end = at + run.length
-        if run.origin and run.origin.generated:
-            if spans and spans[-1][1] == at:
-                spans[-1] = (spans[-1][0], end)
-            else:
-                spans.append((at, end))
-        at = end
-    return tuple(spans)
-
-
-def is_data(origin: Origin | None) -> bool:
-    """Whether text comes from the row, rather than from the template (role names count as the template's)."""
-    return origin is not None and origin.field is not None and origin.key != "role"
-
-
-class _Stretch(NamedTuple):
-    """Neighbouring runs of one message."""
-
-    message: int | None
-    start: int
-    runs: tuple[Run, ...]
-
-    @property
-    def end(self) -> int:
-        return self.start + sum(run.length for run in self.runs)
-
-    @property
-    def is_framed(self) -> bool:
-        """Whether template text stands in it."""
-        return any(run.origin and run.origin.key == "template" for run in self.runs)
-
-
-def _stretches(text: Tracked) -> list[_Stretch]:
-    made: list[_Stretch] = []
-    at = 0
-    for message, runs in groupby(text.runs, lambda run: run.origin.message if run.origin else None):
-        made.append(_Stretch(message, at, tuple(runs)))
-        at = made[-1].end
-    return made
-
-
-def _turns(text: Tracked, talk: Conversation, prompts: Mapping[str, _PromptText]) -> tuple[Turn, ...]:
-    return tuple(
-        _turn(text, talk, prompts, stretch)
-        for stretch in _without_quotes(_stretches(text))
-        if stretch.message is not None and stretch.message < len(talk.messages)
-    )
-
-
-def _without_quotes(stretches: list[_Stretch]) -> list[_Stretch]:
-    """Text of a message that another message's turn quotes (a call's name before its result) joins that turn.
-
-    It is a quotation when the turn goes on behind it and the message has a turn of its own, with template text.
-    Text of no message that stands in the middle of a turn joins it too.
-    """
-    own = {stretch.message for stretch in stretches if stretch.is_framed}
-    made: list[_Stretch] = []
-    for stretch, after in zip_longest(stretches, stretches[1:]):
-        before = made[-1] if made else None
-        quoted = stretch.message is None or (stretch.message in own and not stretch.is_framed)
-        inside = before and after and before.message is not None and before.message == after.message
-        if before and (before.message == stretch.message or (quoted and inside)):
-            made[-1] = _Stretch(before.message, before.start, before.runs + stretch.runs)
-        else:
-            made.append(stretch)
-    return made
-
-
-def _turn(text: Tracked, talk: Conversation, prompts: Mapping[str, _PromptText], stretch: _Stretch) -> Turn:
-    message, start, end = stretch.message or 0, stretch.start, stretch.end
-    data_start, data_end, at = end, start, start
-    for run in stretch.runs:
-        if is_data(run.origin):
-            data_start, data_end = min(data_start, at), at + run.length
-        at += run.length
-    role = str.__str__(str(talk.messages[message].get("role", "")))
-    body = data_start
-    if role == "assistant":
-        after = str(talk.messages[message - 1].get("role")) if message else "user"
-        lead = str.__str__(text)[start:data_start]
-        body = start + max(_header_length(lead, prompts[role]) for role in {"user", after} & set(prompts))
-    flag = talk.train[message] if talk.train else None
-    return Turn(message, role, start, body, max(data_end, body), end, flag)
-
-
-_TAG_ENDS = (">", "]", ":", "\n", " ")
-"""Where a header may end that a prompt and a turn share only in part: `<|assistant|><` is shared up to `>`."""
-
-
-def _header_length(lead: str, prompt: str) -> int:
-    """Characters of a turn's opening that the generation prompt supplies.
-
-    The opening is template text only. In it stands the whole prompt, or its last pieces, or all of it but the white
-    space at its ends, or its beginning (a template may ask with `<think>` and train without).
-    """
-    for start in (0, *(prompt.pieces if isinstance(prompt, _PromptText) else ())):
-        piece = prompt[start:]
-        at = lead.find(piece) if piece.strip() else -1
-        if at >= 0:
-            return at + len(piece)
-    core = prompt.strip()
-    at = lead.find(core) if core else -1
-    if at >= 0:
-        end = at + len(core)
-        return end + _shared(lead[end:], prompt[len(prompt.rstrip()) :])
-    shared = _shared(lead, prompt)
-    if shared in (len(lead), len(prompt)):
-        return shared
-    return max(lead.rfind(mark, 0, shared) for mark in _TAG_ENDS) + 1
-
-
-def _shared(one: str, other: str) -> int:
-    """Length of the common beginning."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -99,9 +99,11 @@ def encode(texts: Sequence[str], tokenizer: Tokenizer, *, add_special_tokens: bo
     )
     spell = speller(tokenizer)
     rely = trusted(tokenizer, spell)
+    added = tokenizer.added_tokens_decoder
     pairs = zip(plain, out["input_ids"], out["offset_mapping"], strict=True)
     return [
-        Encoding(tuple(ids), gapless(spans) if rely else _relaid(text, ids, spans, spell)) for text, ids, spans in pairs
+        Encoding(tuple(ids), gapless(spans, ids, added) if rely else _relaid(text, ids, spans, spell))
+        for text, ids, spans in pairs
     ]
 
 

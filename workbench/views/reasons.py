@@ -19,7 +19,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.STEP: "The end of a reasoning step; its label says whether the step is right.",
     Reason.HEADER: "The opening of the assistant's turn; at inference the prompt supplies it.",
     Reason.AFTER_STOP: "Stands behind the stop token, where generation has ended.",
-    Reason.OTHER_ROLE: "Not the assistant's.",
+    Reason.OTHER_ROLE: "Its role is not trained.",
     Reason.PROMPT: "Belongs to the prompt.",
     Reason.EARLIER_TURN: "An earlier answer, and train_on is last_assistant.",
     Reason.FLAG_OFF: "The row says train=false for this message.",

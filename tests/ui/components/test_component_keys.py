@@ -1,11 +1,11 @@
-"""The token viewer's keys and its kernel side, and the picker, as a user meets them."""
+"""The token viewer's keys and its kernel side, as a user meets them."""
 
 import copy
 
 import pytest
 from component_page import open_component
 from looking import CURRENT, current, drawn, tokens_of
-from payloads import COOK, cook, long_row, payload, picker_state, row
+from payloads import COOK, cook, long_row, payload, row
 
 pytestmark = pytest.mark.browser
 
@@ -268,83 +268,3 @@ def test_trained_is_told_without_colours(browser, widgets):
     border = page.eval_on_selector(".wb-tline .wb-trained", "n => getComputedStyle(n).borderBottom")
     assert border.startswith("2px solid")
     context.close()
-
-
-# ---------------------------------------------------------------- picker
-
-
-def test_picker_shows_why_it_chose_the_type_and_what_is_next(pick):
-    page = pick()
-    assert page.inner_text(".wb-badgebox") == "Detected, 1,999 of 2,000 rows"
-    why = page.inner_text(".wb-why")
-    assert "answer is text in 1,999 of 2,000 rows → output" in why
-    assert "Next nearest: prompt-completion" in why and "would lose context" in why
-    assert "WB503" in why
-
-
-def test_picker_cells_are_text(pick):
-    page = pick()
-    assert page.evaluate("window.__pwned") is None
-    assert page.locator(".wb-tab img, .wb-tab script").count() == 0
-    assert "<script>window.__pwned=5</script>" in page.inner_text(".wb-tab")
-
-
-def test_role_goes_out_as_a_change_and_the_focus_stays_when_the_state_comes_back(pick):
-    page = pick()
-    page.focus("[aria-label='Role of column topic']")
-    page.select_option("[aria-label='Role of column topic']", "system")
-    assert page.evaluate("sent") == [{"kind": "role", "value": {"column": "topic", "role": "system"}}]
-    state = picker_state()
-    state["columns"][3]["role"] = "system"
-    page.evaluate("s => model.set('state', s)", state)
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Role of column topic"
-    assert page.locator("thead .wb-used").count() == 4
-
-
-def test_type_can_be_chosen_by_its_link(pick):
-    page = pick()
-    page.click(".wb-why .wb-link")
-    assert page.evaluate("sent") == [{"kind": "type", "value": "prompt-completion"}]
-
-
-def test_arrow_moves_max_length_by_one_bar_and_the_code_underlines_it(pick):
-    page = pick()
-    page.focus(".wb-range")
-    page.keyboard.press("ArrowLeft")
-    assert page.evaluate("sent") == [{"kind": "max_length", "value": 960}]
-    page.keyboard.press("Shift+ArrowRight")
-    assert page.evaluate("sent[1].value") == 961
-    state = picker_state()
-    page.evaluate(
-        "s => model.set('state', s)", state | {"max_length": 961, "code": state["code"].replace("1024", "961")}
-    )
-    assert page.eval_on_selector_all(".wb-changed", "nodes => nodes.map(n => n.textContent)") == ["961"]
-    assert page.evaluate("document.activeElement.className") == "wb-range"
-
-
-def test_bars_at_and_above_max_length_are_hatched(pick):
-    page = pick()
-    assert page.locator(".wb-hist .wb-over").count() == 16
-    page.focus(".wb-range")
-    page.keyboard.press("ArrowLeft")
-    assert page.locator(".wb-hist .wb-over").count() == 17
-
-
-def test_refused_change_is_told_and_the_state_shown_as_it_was(pick):
-    page = pick()
-    page.select_option(".wb-head select", "prompt-completion")
-    page.evaluate("model.receive({ error: \"Column 'answer' is used twice. [WB505]\" })")
-    assert "used twice" in page.inner_text(".wb-pick > .wb-error")
-    assert page.input_value(".wb-head select") == "alpaca"
-
-
-def test_nothing_detected_names_the_nearest_types(pick):
-    page = pick(type=None, rendered=None, lengths=None)
-    assert page.inner_text(".wb-badgebox") == "Not detected"
-    assert page.locator(".wb-why .wb-link").all_inner_texts() == ["alpaca", "prompt-completion"]
-    assert not page.is_visible(".wb-len")
-
-
-def test_rendered_row_marks_what_is_trained(pick):
-    page = pick()
-    assert page.inner_text(".wb-prev mark") == "Keep it below 65 °C and add the bu…<|im_end|>"

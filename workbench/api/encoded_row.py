@@ -1,0 +1,109 @@
+"""One row of `data.encode(…)`: its sequences, its text, what is wrong with it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import DataError
+from workbench.tokens.pairs import Pair, compare
+from workbench.types import Finding, TokenizedExample
+
+if TYPE_CHECKING:
+    from workbench.api.encoded import Encoded
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """One row: its tokens, its text, what is wrong with it."""
+
+    enc: Encoded
+    row: int
+    token: int | None = None
+
+    def at(self, token: int) -> EncodedRow:
+        """The same row, shown around a token: for rows too long to be shown whole.
+
+        Args:
+            token: 0-based token of the row; negative counts from its end.
+        """
+        length = len(self.input_ids)
+        if not -length <= token < length:
+            raise IndexError(f"token {token} of {length} tokens")
+        return replace(self, token=token % length)
+
+    @property
+    def parts(self) -> tuple[TokenizedExample, ...]:
+        """Every sequence of the row: chosen and rejected, the chunks of a long text, or just one.
+
+        Raises:
+            DataError: WB558 where the row cannot be used.
+        """
+        made, found = self.enc.tokenized(self.row)
+        if not made:
+            why = " ".join(item.message for item in found)
+            raise DataError(f"Row {self.row} has no tokens.", remedy=why, code="WB558", row=self.row)
+        return made
+
+    @property
+    def example(self) -> TokenizedExample:
+        """Tokens, labels, reasons, origins of the first sequence; errors as `parts`."""
+        return self.parts[0]
+
+    @property
+    def pair(self) -> Pair:
+        """The two sides of a preference row: shared prompt, chosen, rejected, first differing token.
+
+        Raises:
+            DataError: WB558 where the row is no preference or cannot be used.
+        """
+        if self.parts[0].part != "chosen":
+            remedy = f"Its type is {self.enc.data.type}; pairs come from preference rows."
+            raise DataError(f"Row {self.row} is no pair.", remedy=remedy, code="WB558", row=self.row)
+        return compare(*self.parts)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the row."""
+        return self.enc.tokenized(self.row)[1]
+
+    @property
+    def text(self) -> str:
+        """The rendered text."""
+        return str.__str__(self.example.rendered.text)
+
+    @property
+    def input_ids(self) -> tuple[int, ...]:
+        """Token ids."""
+        return self.example.input_ids
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Token ids where trained, else -100."""
+        return self.example.labels
+
+    def code(self) -> str:
+        """Python that gives this row."""
+        return f"enc[{self.row}]" + ("" if self.token is None else f".at({self.token})")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object that `workbench inspect --json` prints for the row."""
+        from workbench.api.inspect_rows import row_object
+
+        return row_object(self.enc, self.row)
+
+    def __repr__(self) -> str:
+        made, found = self.enc.tokenized(self.row)
+        if not made:
+            return f"Row {self.row}: " + " ".join(f"{item.code}: {item.message}" for item in found)
+        said = (f"{len(item.input_ids)} tokens, {item.trained} trained" for item in made)
+        named = (f"{item.part}: {text}" if item.part else text for item, text in zip(made, said, strict=True))
+        return f"Row {self.row}: " + "; ".join(named)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        position = bisect_left(self.enc.sequences, (self.row, 0))
+        if self.enc.sequences[position : position + 1] != [(self.row, 0)]:
+            return {"text/plain": repr(self), "text/html": f"<pre>{escape(repr(self))}</pre>"}
+        return self.enc.bundle(position, self.code(), self.token)
