@@ -119,6 +119,18 @@ def test_rows_that_do_not_fit_are_shown_with_the_value_at_fault():
     assert state["misfits"]["total"] == 0 and state["left_out"] == [4, 9]
 
 
+def test_a_row_found_not_to_fit_is_not_lost_while_a_change_is_answered_briefly():
+    rows = [{"question": f"Question {i}?", "answer": f"Answer {i}.", "topic": "x"} for i in range(1500)]
+    rows[1499] = {"question": "None?", "answer": None, "topic": "x"}
+    picked = wb.data(rows, type="alpaca").pick()
+    assert [item["row"] for item in picked.state()["misfits"]["rows"]] == [1499]
+    picked._set_role({"column": "topic", "role": "input"})
+    state = picked._state(briefly=True)
+    assert state["fit"]["total"] < 1500 and len(state["lengths"]["values"]) < 400
+    assert [item["row"] for item in state["misfits"]["rows"]] == [1499]
+    assert picked.state()["fit"] == {"rows": 1499, "total": 1500}
+
+
 def test_a_left_out_row_is_neither_measured_nor_shown():
     picked = wb.data(ROWS, type="alpaca").pick()
     state = picked.choose("leave_out", 0)

@@ -4,7 +4,7 @@
 
 Prints JSON. `ratio` is the whole path's time over the tokenizer's, each the best of `--repeats` passes taken in turn,
 so that a busy machine slows both; `--clock cpu` counts processor time instead. The parts are timed one by one over the
-same rows; `render` holds both renderings, `whole` everything.
+same rows; `render` is what is used, mostly a plain rendering and a layout; `whole` is everything.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from typing import Any
 
 from workbench.templates import registry
 from workbench.templates.compiler import compiled
-from workbench.templates.render import _aliased, _run_plain, _run_tracked, _variables, render
+from workbench.templates.render import _aliased, _run_plain, _run_tracked, _untracked, _variables, render
 from workbench.tokens.encode import encode, load_tokenizer, special_ids, special_tokens
-from workbench.tokens.examples import CHUNK, Setting, tokenize
+from workbench.tokens.examples import Setting, tokenize
 from workbench.tokens.mask import MaskPolicy, mask
 from workbench.tracked import track_tree
 from workbench.types import Conversation, TemplateInfo, TokenizedExample
+
+CHUNK = 512
+"""Rows the bare tokenizer is given at once."""
 
 WORDS = (
     "the of and a to in is you that it he was for on are as with his they I at be this have from or one had by word "
@@ -70,11 +73,12 @@ def parts(rows: list[Conversation], template: TemplateInfo, tokenizer: Any) -> d
         "tokenizer with offsets": lambda: [tokenizer(chunk, return_offsets_mapping=True, **bare) for chunk in chunks],
         "encode": lambda: [encode(chunk, tokenizer) for chunk in chunks],
         "plain render": lambda: [
-            _run_plain(program, [_aliased(m) for m in row.messages], given, template.name, row.row)
+            _run_plain(program, row.messages, [_aliased(_untracked(m)) for m in row.messages], given, row.row)
             for row, given in values
         ],
         "tracked render": lambda: [
-            _run_tracked(program, [_aliased(m) for m in row.messages], given) for row, given in values
+            _run_tracked(program.tracking, program.tracked, [_aliased(m) for m in row.messages], given)
+            for row, given in values
         ],
         "render": lambda: [render(row, template) for row in rows],
         "mask": lambda: [mask(item, code, policy) for item, code in zip(rendered, codes, strict=True)],

@@ -7,7 +7,8 @@ of the data set that validation drops}, "rows"}`.
 Its answer is a line `{"name", "rows": […]}`, or `{"name", "error"}` where axolotl refuses the config. A row is what
 axolotl's columns hold (`input_ids` and `labels`; `prompt`, `chosen`, `rejected` as text with `rl`; `chosen_ids`, …),
 or `{"error"}` where axolotl cannot read it. `completion` cuts long texts: its rows are lists of sequences.
-The first line of answers is `{"templates": {name: Jinja source}}`, axolotl's bundled ones.
+The first line of answers is `{"templates": {name: Jinja source}, "functions": [dotted names]}`: axolotl's bundled
+templates, and all functions that a data set's type can name.
 
 The calls are those of `axolotl preprocess` (axolotl 0.19: cli.config.load_cfg, utils.data.wrappers.get_dataset_wrapper,
 utils.data.rl._map_dataset) on rows in memory. A data set that axolotl cannot map as a whole is mapped row by row, so
@@ -187,13 +188,35 @@ def without_fingerprints():
         module.update_fingerprint = lambda *_: datasets.fingerprint.generate_random_fingerprint()
 
 
+def functions():
+    """Names a data set's `type` may have: functions of the strategy modules, and handlers by short name."""
+    import importlib
+    import inspect
+    import pkgutil
+
+    import axolotl.prompt_strategies as strategies
+    from axolotl.utils.data.wrappers import DATASET_HANDLERS
+
+    found = set(DATASET_HANDLERS)
+    for module in pkgutil.walk_packages(strategies.__path__, strategies.__name__ + "."):
+        if module.ispkg or module.name.endswith((".base", ".jinja_template_analyzer")):
+            continue
+        made = importlib.import_module(module.name)
+        short = module.name.removeprefix(strategies.__name__ + ".")
+        for name, value in vars(made).items():
+            own = inspect.isfunction(value) and value.__module__ == module.name and not name.startswith("_")
+            if own or name == "load":
+                found.add(f"{short}.{name}")
+    return sorted(found)
+
+
 def main(jobs_path, answers_path):
     """Answer every job."""
     from axolotl.utils.chat_templates.base import _CHAT_TEMPLATES
 
     without_fingerprints()
     with open(answers_path, "w", encoding="utf-8") as out, contextlib.chdir(tempfile.mkdtemp()):
-        out.write(json.dumps({"templates": _CHAT_TEMPLATES}) + "\n")
+        out.write(json.dumps({"templates": _CHAT_TEMPLATES, "functions": functions()}) + "\n")
         for line in Path(jobs_path).read_text(encoding="utf-8").splitlines():
             job = json.loads(line)
             try:

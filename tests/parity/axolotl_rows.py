@@ -208,6 +208,17 @@ def _tools(w):
     }
 
 
+def _tools_elsewhere(w):
+    row = _tools(w)
+    return {"functions": row["tools"], "messages": row["messages"]}
+
+
+def _token_ids(w):
+    ids = [w.random.randrange(5, 2000) for _ in range(w.random.randint(1, 30))]
+    labels = [token if w.flag(0.6) else -100 for token in ids[1:]]
+    return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [ids[0], *labels]}
+
+
 def _steps(w):
     count = w.random.randint(1, 4)
     return {
@@ -297,6 +308,8 @@ SHAPES = {
     "reasoning": _reasoning,
     "thinking": _thinking,
     "tools": _tools,
+    "tools_elsewhere": _tools_elsewhere,
+    "token_ids": _token_ids,
     "steps": _steps,
     "pair": _pair(),
     "pair_question": _pair(prompt="question"),

@@ -5,6 +5,7 @@
 A difference without a reason is an AssertionError.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,13 @@ class Context:
     Attributes:
         tokenizer: Ours.
         parts: Function from a row's index to its sequences in full.
+        again: Function from other rows to what we make of them.
     """
 
     case: Case
     tokenizer: Any
-    parts: Any
+    parts: Callable[[int], Any]
+    again: Callable[[list[dict[str, Any]]], list[Made]]
 
     @property
     def ends(self) -> frozenset[int]:
@@ -121,7 +124,8 @@ def _turns_apart(index: int, raw: Any, mine: Any, theirs: Any, context: Context)
     prefix = _alone(tokenizer, "<|model|>", strip=True)
     for turn in part.rendered.turns:
         answer = turn.role == "assistant"
-        end = turn.data_end if answer else turn.end
+        said = raw["conversations"][turn.message]["value"].strip()
+        end = turn.data_end if answer and not said.endswith(tokenizer.eos_token) else turn.end
         made = _alone(tokenizer, text[turn.start : end], strip=turn.role != "system")
         made += [tokenizer.eos_token_id] if answer and made[-1:] != [tokenizer.eos_token_id] else []
         ids += made
@@ -145,6 +149,14 @@ def _counted_prompt(index: int, raw: Any, mine: Any, theirs: Any, context: Conte
     return theirs[0][1] == (IGNORE,) * count + theirs[0][0][count:]
 
 
+def _tools_left_out(index: int, raw: Any, mine: Any, theirs: Any, context: Context) -> bool:
+    """`field_tools` is accepted and not used: axolotl's row is ours without tools."""
+    if "field_tools" not in context.case.axolotl:
+        return False
+    (bare,) = context.again([{name: value for name, value in raw.items() if name != context.case.axolotl["field_tools"]}])
+    return list(zip(bare.ids, bare.labels, strict=True)) == theirs
+
+
 WHOLE_ROWS = {
     "three EOS": _more_ends,
     "text cut at 64 sequences": _cut_text,
@@ -152,6 +164,7 @@ WHOLE_ROWS = {
     "step without tokens": _shifted_steps,
     "messages tokenized apart": _turns_apart,
     "prompt counted alone": _counted_prompt,
+    "tools left out": _tools_left_out,
 }
 
 
@@ -161,10 +174,21 @@ def _pairs(index: int, raw: dict[str, Any], ours: Made, answers: list[dict[str, 
     theirs = [tuple(answer[name]) for name in names]
     if list(ours.ids) == theirs:
         return "equal"
-    texts = [str.__str__(part.rendered.text) for part in context.parts(index)]
-    empty = context.tokenizer.decode(theirs[0])
-    assert raw.get("system") == "" and "system\n" in empty or "system<|end_header_id|>" in empty, texts[0]
+    if [_joined_by_count(part, context.tokenizer) for part in context.parts(index)] == theirs:
+        return "joined by count"
+    (bare,) = context.again([{**raw, "system": ""}])
+    assert not raw["system"] and list(bare.ids) == list(ours.ids), "not the system text"
+    spelt = [context.tokenizer.decode(ids) for ids in theirs]
+    found = [str.__str__(part.rendered.text) for part in context.parts(index)]
+    assert all(long.endswith(text.removeprefix(context.tokenizer.bos_token or "")) for long, text in zip(spelt, found))
     return "empty system turn"
+
+
+def _joined_by_count(part: Any, tokenizer: Any) -> tuple[int, ...]:
+    """The prompt's tokens, and of the whole text's tokens those behind as many: what axolotl joins."""
+    text, body = str.__str__(part.rendered.text), part.rendered.turns[-1].body
+    prompt = tokenizer(text[:body], add_special_tokens=False)["input_ids"]
+    return tuple(prompt + tokenizer(text, add_special_tokens=False)["input_ids"][len(prompt) :])
 
 
 def _texts(index: int, raw: dict[str, Any], ours: Made, answers: list[dict[str, Any]], context: Context) -> str:
@@ -205,7 +229,7 @@ def _eos_added(raw: Any, name: str, text: str, prompt: str, said: str, turn: Any
 
 def _two_messages_only(raw: Any, name: str, text: str, prompt: str, said: str, turn: Any, context: Context) -> bool:
     """`argilla_chat` reads the first two messages of a longer conversation, the same ones on both sides."""
-    if not context.case.axolotl_type.endswith(".argilla_chat") or len(raw["chosen"]) == 2:
+    if not context.case.axolotl_type.endswith(".argilla_chat") or len(raw.get("chosen", ())) <= 2:
         return False
     return raw["chosen"][1] == raw["rejected"][1] and said.startswith(raw[name][1]["content"])
 

@@ -9,7 +9,7 @@ from workbench.rows.columns import ROLES, TOOL_CALL, guess_columns, parse_column
 from workbench.rows.detect import choose, detect, detection_findings, examine, mixture
 from workbench.rows.formats import FORMATS
 from workbench.rows.load import open_source
-from workbench.rows.shapes import ANSWERING, SHAPES, shapes_of
+from workbench.rows.shapes import ANSWERING, ASKING, SHAPES, shapes_of
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 CHAT = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
@@ -349,6 +349,12 @@ def test_roles_are_known_in_every_case():
 
 def test_roles_that_answer_are_those_of_the_role_table():
     assert set(ROLES["assistant"]) | set(ROLES[TOOL_CALL]) == ANSWERING
+    assert {spelling for spellings in ROLES.values() for spelling in spellings} == ANSWERING | ASKING
+
+
+def test_a_chat_of_roles_nobody_knows_may_have_answers():
+    rows = [{"messages": [{"role": "customer", "content": "a"}, {"role": "agent", "content": "b"}]}]
+    assert detect(rows)[0].type == "messages"
 
 
 def test_table_is_consistent():

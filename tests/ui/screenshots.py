@@ -74,6 +74,7 @@ def picker_pictures(page: Page, lab: Lab, theme: str) -> None:
             card.locator(".wb-exact").fill("192")
             card.locator(".wb-exact").press("Enter")
             page.wait_for_function("/max_length=192/.test(document.querySelector('.wb-pick .wb-code').textContent)")
+            page.wait_for_function("/on 400 of/.test(document.querySelector('.wb-pick .wb-len').textContent)")
         page.wait_for_timeout(500)
         card.screenshot(path=IMAGES / f"{name}-{theme}.png")
 

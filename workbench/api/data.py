@@ -94,10 +94,10 @@ class Data:
         Raises:
             DataError: WB559 where no type fits.
         """
-        match = next((match for match in self.matches if match.type == self.type), None)
         if self.type is None:
             raise self._no_type()
-        return scan(self.source.rows, match or FormatMatch(self.type, self.columns, 0, 0))
+        found = self._match()
+        return scan(self.source.rows, found[0] if found else FormatMatch(self.type, self.columns, 0, 0))
 
     def without(self, *rows: int) -> Data:
         """The same data with some rows left out; the others keep their numbers.
@@ -124,6 +124,12 @@ class Data:
         if entry is None:
             raise self._no_type()
         return ("messages", {}) if entry.joined else (entry.name, self.columns)
+
+    def _match(self) -> tuple[FormatMatch, ...]:
+        """The candidate that is the type; the best one where none fits."""
+        if self.type is None:
+            return self.matches[:1]
+        return tuple(match for match in self.matches if match.type == self.type)
 
     def _no_type(self) -> DataError:
         near = ", ".join(f"{match.type} (lacks {', '.join(match.missing) or 'nothing'})" for match in self.matches[:2])
@@ -226,7 +232,7 @@ class Data:
         more = isinstance(rows, StreamRows) and not rows.ended
         count = f"{rows.known:,} rows so far" if more else f"{len(rows):,} rows"
         lines = [f"{self.source.title}: {count}, type {self.type or 'unknown'} ({self.chosen_by})"]
-        lines += [f"  {sentence}" for match in self.matches[:1] for sentence in match.evidence]
+        lines += [f"  {sentence}" for match in self._match() for sentence in match.evidence]
         return "\n".join([*lines, *_told(self.findings)])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:

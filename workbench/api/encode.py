@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from array import array
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 from workbench.api.data import Data, _Choice
+from workbench.api.encode_rows import encode_rows
 from workbench.api.encoded import Encoded, Totals
 from workbench.api.template import ChatTemplate
 from workbench.api.template import template as find_template
-from workbench.checks.parts import check_parts
 from workbench.errors import RecipeError
 from workbench.options import MaskOptions
 from workbench.templates.compiler import compiled
 from workbench.tokens.encode import load_tokenizer
 from workbench.tokens.examples import Setting
-from workbench.tokens.sequences import sequences
-from workbench.types import Example, Finding, TemplateInfo
+from workbench.types import IGNORE, Finding, TemplateInfo
 
 
 def encode_data(data: Data, template: ChatTemplate | str | None, tokenizer: Any, choice: _Choice) -> Encoded:
@@ -34,7 +31,7 @@ def encode_data(data: Data, template: ChatTemplate | str | None, tokenizer: Any,
     _refuse_unused(choice.variables, info)
     setting = Setting(loaded, info, choice.train_on, choice.max_length, choice.variables, choice.mask)
     enc = Encoded(data, chat, setting, choice, str(name))
-    _fill(enc)
+    _fill(enc, choice.workers)
     return enc
 
 
@@ -67,35 +64,27 @@ def _read_by(template: TemplateInfo) -> set[str]:
     return set(meta.find_undeclared_variables(compiled(template.source, template.name).tracking.parse(template.source)))
 
 
-def _fill(enc: Encoded) -> None:
+def _fill(enc: Encoded, workers: int) -> None:
     """Tokenize every row, keep ids and labels compactly, and collect the findings."""
-    special = enc.vocabulary.special_ids
     found: list[Finding] = list(enc.data.findings)
-    examples: list[Example] = []
-
-    def usable() -> Iterator[Example]:
-        for example, notes in enc.data.examples():
-            found.extend(notes)
-            if example is not None:
-                examples.append(example)
-                yield example
-
-    total = dict.fromkeys(("tokens", "trained", "truncated"), 0)
-    for made in sequences(usable(), enc.setting):
-        example = examples.pop(0)
-        line = enc.data.source.line_of(example.row)
-        if isinstance(made, Finding):
-            found.append(replace(made, line=line))
-            continue
-        found.extend(replace(item, line=line) for item in check_parts(example, made, special))
-        enc.usable.append(example.row)
-        for index, part in enumerate(made):
-            enc.sequences.append((example.row, index))
-            enc._ids.append(array("i", part.input_ids))
-            enc._labels.append(array("i", part.labels))
-            total["tokens"] += len(part.input_ids)
-            total["trained"] += part.trained
-            total["truncated"] += bool(part.truncated)
+    tokens = masked = truncated = 0
+    part, last = 0, -1
+    for chunk in encode_rows(enc.data, enc.setting, workers):
+        found.extend(chunk.findings)
+        for row, _, ids, labels in chunk.sequences():
+            if row != last:
+                enc.usable.append(row)
+                part, last = 0, row
+            else:
+                part += 1
+            enc.sequences.append((row, part))
+            enc._ids.append(ids)
+            enc._labels.append(labels)
+        tokens += len(chunk.labels)
+        masked += chunk.labels.count(IGNORE)
+        truncated += sum(map(bool, chunk.truncated))
     levels = [item.severity for item in found]
     enc.findings = tuple(found)
-    enc.totals = Totals(rows=len(enc.usable), **total, errors=levels.count("error"), warnings=levels.count("warning"))
+    enc.totals = Totals(
+        len(enc.usable), tokens, tokens - masked, truncated, levels.count("error"), levels.count("warning")
+    )

@@ -140,17 +140,22 @@ class Sample:
         misfits: dict[int, Finding] = {}
         examples: list[Example] = []
         characters = 0
-        asked = [i for match in data.matches if match.type == data.type for i in match.counter_examples]
-        for row in dict.fromkeys((*self._drawn[:most], *(i for i in asked if i < self.count))):
+        looked = dict.fromkeys((*self._drawn[:most], *self._doubtful(data)))
+        for row in looked:
             example, found = every.converted(row)
             if example is None:
                 misfits[row] = next(item for item in found if item.severity == "error")
             elif characters < MEASURED_CHARACTERS and len(examples) < measured:
                 examples.append(example)
                 characters += _characters(data[row])
-        looked = tuple(sorted(self._drawn[:most]))
         whole = not briefly or len(self._drawn) <= BRIEF_MEASURED
-        return Reading(looked, dict(sorted(misfits.items())), tuple(examples), whole)
+        return Reading(tuple(sorted(looked)), dict(sorted(misfits.items())), tuple(examples), whole)
+
+    def _doubtful(self, data: Data) -> list[int]:
+        """Rows to look at whatever was drawn: detection, or another way of reading, found that they do not fit."""
+        counter = [i for match in data.matches if match.type == data.type for i in match.counter_examples]
+        known = [i for reading in self._readings.values() for i in list(reading.misfits)[:LOOKED_INTO]]
+        return [i for i in dict.fromkeys((*counter, *known)) if i < self.count]
 
     def first(self, data: Data, reading: Reading) -> Example | None:
         """The first row that can be used and is not left out."""

@@ -75,8 +75,16 @@ def _emit_lines(options: argparse.Namespace, enc: Any, rows: list[dict[str, Any]
         for name, part in _parts(row):
             shown = "".join(_marked(part["tokens"])) if part["tokens"] else "  (no tokens)"
             print_line(f"[{name}]\n{shown}" if name else shown)
+        if "pair" in row:
+            print_line("  " + _pair_text(row["pair"]))
         for item in row["findings"]:
             print_line(f"  {item['severity']} {item['code']}: {item['message']} {item['remedy']}")
+
+
+def _pair_text(pair: Mapping[str, Any]) -> str:
+    first, trained = pair["first_token"], pair["trained"]
+    parted = "the tokens are equal" if first is None else f"they part at token {first}"
+    return f"{pair['prompt_tokens']} tokens of prompt shared; {parted}; trained {trained[0]} and {trained[1]}"
 
 
 def _parts(row: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -60,6 +60,11 @@ LISTS = frozenset({"messages", "turns", "segments", "human_assistant", "objects"
 
 ANSWERING = frozenset("assistant gpt chatgpt bing bard bot chatbot model ai function_call tool_call".split())
 """Roles that answer, as data spells them; a test holds them equal to `workbench.rows.columns.ROLES`."""
+ASKING = frozenset(
+    "user human prompter system developer tool function observation function_response tool_response tool_result "
+    "ipython".split()
+)
+"""All other roles that are known; held to the same table."""
 
 _LINE = 200
 _NAME = 2048
@@ -227,7 +232,7 @@ def _objects_shapes(items: list[Mapping[str, Any]]) -> frozenset[str]:
     ones = frozenset[str]().union(*(_one(item) for item in items))
     if ones:
         shapes.add("turns" if "turn" in ones else "messages")
-        if not any(_answers(item) for item in items):
+        if all(_asks(item) for item in items):
             shapes.add("unanswered")
         if any(_has_picture(item.get("content", item.get("value"))) for item in items):
             shapes.add("image_messages")
@@ -243,9 +248,10 @@ def _objects_shapes(items: list[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(shapes)
 
 
-def _answers(item: Mapping[str, Any]) -> bool:
+def _asks(item: Mapping[str, Any]) -> bool:
+    """Whether a message is of a role that answers nothing; who a role nobody knows is, cannot be told."""
     role = item.get("role", item.get("from"))
-    return isinstance(role, str) and role.strip().lower() in ANSWERING
+    return isinstance(role, str) and role.strip().lower() in ASKING
 
 
 def _has_picture(content: object) -> bool:

@@ -197,11 +197,15 @@ class Histogram {
   }
 
   private typed(): void {
-    this.isTyped = false;
     const length = Math.floor(Number(this.field.value));
-    this.chosen = this.field.value === '' || !(length >= 1) ? null : length;
+    const wanted = this.field.value === '' || !(length >= 1) ? null : length;
+    const isNew = wanted !== this.chosen;
+    this.isTyped = false;
+    this.chosen = wanted;
     this.draw();
-    this.send();
+    if (isNew) {
+      this.send();
+    }
   }
 
   private send(): void {

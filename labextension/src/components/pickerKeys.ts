@@ -5,7 +5,8 @@ import { leaveTo } from './tokenKeys';
 const APPLY = new Set(['Enter', 'Tab']);
 
 /**
- * Keep plain keys from the notebook while a control of `node` has the focus; Escape gives the focus back to the cell.
+ * Keep plain keys from the notebook while a control of `node` has the focus; Enter applies what was typed, Escape gives the
+ * focus back to the cell.
  *
  * Lab looks for its shortcuts from the focused element upwards, and its command mode asks for nothing but the focus: the
  * mark that keeps a key must be on that very element, before the event reaches the document.
@@ -26,6 +27,10 @@ export function keepKeys(node: HTMLElement, signal: AbortSignal): void {
         event.preventDefault();
         event.stopPropagation();
         leaveTo(node);
+      } else if (event.key === 'Enter' && event.target instanceof HTMLInputElement) {
+        // A notebook around the card takes Enter's own effect away; without it no change would be told.
+        event.preventDefault();
+        event.target.dispatchEvent(new Event('change', { bubbles: true }));
       }
     },
     signal

@@ -69,7 +69,11 @@ export function more(props: MoreProps, trans: Trans): Component<PickerState> {
     h('summary', { 'data-key': 'more' }, h('span', { class: 'wb-h' }, trans.__('More'))),
     body
   );
+  let shown: readonly Option[] = [];
+  const sent = new Map<string, string | boolean | null>();
   const update = (state: PickerState): void => {
+    shown = state.options;
+    sent.clear();
     node.hidden = state.options.length === 0;
     redraw(body, state.options, () =>
       state.options.map(option => {
@@ -91,7 +95,11 @@ export function more(props: MoreProps, trans: Trans): Component<PickerState> {
       }
       if (target instanceof HTMLInputElement) {
         const text = target.value === '' ? null : target.value;
-        props.onOption({ name, value: target.type === 'checkbox' ? target.checked : text });
+        const value = target.type === 'checkbox' ? target.checked : text;
+        if (value !== (sent.get(name) ?? shown.find(option => option.name === name)?.value ?? null)) {
+          sent.set(name, value);
+          props.onOption({ name, value });
+        }
       } else if (target instanceof HTMLSelectElement) {
         props.onOption({ name, value: target.value });
       }
