@@ -123,7 +123,7 @@ def test_a_killed_worker_is_an_error_that_names_its_rows(rows, monkeypatch):
         os.kill(pool.processes[0].pid, signal.SIGKILL)
         with pytest.raises(RunError, match="signal 9 while it encoded rows 512 to 1023") as error:
             next(chunks)
-    assert (error.value.code, error.value.row) == ("WB570", 512)
+    assert (error.value.code, error.value.row) == ("WB134", 512)
     assert all(process.returncode is not None for process in pool.processes)
 
 

@@ -36,7 +36,9 @@ def ask(jobs: list[dict], root: Path) -> tuple[dict[str, str], dict[str, dict]]:
     asked, said = root / "jobs.jsonl", root / "answers.jsonl"
     asked.write_text("".join(json.dumps(item) + "\n" for item in jobs), encoding="utf-8")
     command = [os.environ["AXOLOTL_PYTHON"], str(ORACLE), str(asked), str(said)]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=3000, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=3000, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     first, *lines = said.read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line) for line in lines]

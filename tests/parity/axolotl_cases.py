@@ -1,60 +1,11 @@
 """What is compared with axolotl: one case is rows of one shape under one axolotl type, template and tokenizer.
 
-    CASES["alpaca:chat / qwen2.5"].job(...)   what axolotl is asked
-    CASES["alpaca:chat / qwen2.5"].data_keywords, .encode_keywords   what the workbench is asked
+CASES["alpaca:chat / qwen2.5"].job(...)   what axolotl is asked
+CASES["alpaca:chat / qwen2.5"].data_keywords, .encode_keywords   what the workbench is asked
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-TOKENIZERS = ("qwen2.5", "mistral-v1", "phi-3-mini", "titan-tiny")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One comparison.
-
-    Attributes:
-        axolotl: The data set's keys in axolotl's config; `type` is what the tables call it.
-        shape: Which rows (`axolotl_rows.SHAPES`).
-        tokenizer: Folder name in the test data, or a copy with further tokens (`axolotl_tokenizers.COPIES`).
-        type: Our dataset type.
-        template: Ours: a registry name, `bundled:NAME` for the text of axolotl's own, None for the tokenizer's.
-        config: Top-level keys of axolotl's config.
-        forced: Keys of the data set that axolotl's transforms read and its config validation drops, put in behind it.
-        data, encode: Keywords of `wb.data` and of `encode`.
-        kind: How the rows are compared: `ids` for tokens and labels, `texts` for prompt and answers as text, `pairs` for
-            the tokens of two answers.
-        note: Told apart from a case with the same type, template and tokenizer by this.
-    """
-
-    axolotl: Mapping[str, Any]
-    shape: str
-    tokenizer: str
-    type: str
-    template: str | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-    forced: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
-    encode: Mapping[str, Any] = field(default_factory=dict)
-    kind: str = "ids"
-    note: str = ""
-
-    @property
-    def axolotl_type(self) -> str:
-        """Axolotl's name, with `rl` where it is set."""
-        kind = self.axolotl.get("type")
-        name = "a mapping" if isinstance(kind, Mapping) else kind or "empty"
-        return f"{self.config['rl']}: {name}" if "rl" in self.config else name
-
-    @property
-    def name(self) -> str:
-        """Unique among the cases."""
-        template = "inline" if "{%" in (self.template or "") else (self.template or "").removeprefix("bundled:")
-        parts = (self.axolotl_type, template, self.tokenizer, self.note)
-        return " / ".join(part for part in parts if part)
-
+from axolotl_case import LLAMA3X, TOKENIZERS, TWO_ENDS, Case, chat
+from axolotl_judged import judged, rewards
 
 WHOLE = ("reflection", "sharegpt")
 """Our types of rows that axolotl does not tokenize in prompt and answer, though it writes their prompts itself."""
@@ -98,7 +49,9 @@ def _prompted() -> list[Case]:
         ("orcamini", "orca", "alpaca", "orcamini"),
     )
     return [
-        Case({"type": axolotl}, shape, tokenizer, ours, template, encode={} if ours in WHOLE else {"pieces": "separate"})
+        Case(
+            {"type": axolotl}, shape, tokenizer, ours, template, encode={} if ours in WHOLE else {"pieces": "separate"}
+        )
         for axolotl, shape, ours, template in table
         for tokenizer in TOKENIZERS
     ]
@@ -200,36 +153,6 @@ NO_SYSTEM = ("gemma", "gemma3", "mistral_v1", "mistral_v2v3", "mistral_v3_tekken
 MAPPED = {"field_messages": "conversations", "message_property_mappings": {"role": "from", "content": "value"}}
 
 
-TWO_ENDS = (
-    "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content"
-    " + '<|im_end|><|endoftext|>\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
-"""Ends every turn with two special tokens."""
-LLAMA3X = (
-    "{{ '<|begin_of_text|>' }}{% for message in messages %}{{ '<|start_header_id|>' + message.role"
-    " + '<|end_header_id|>\\n\\n' + message.content + '<|eot_id|>' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
-)
-"""What `messages.chat` writes with llama3: contents as they are, which the bundled template strips."""
-
-
-ZEPHYR = (
-    "{{ '<|system|>\\n</s>\\n' }}{% for message in messages %}{% if message.role == 'user' %}"
-    "{{ '<|user|>\\n' + message.content + '</s>\\n' }}{% else %}{{ '<|assistant|>\\n' + message.content }}{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}"
-)
-"""What `zephyr.nectar` writes: no token ends the answer."""
-
-
-def chat(template: str, tokenizer: str, shape: str, **more: Any) -> Case:
-    """A `chat_template` case with axolotl's bundled template, or the tokenizer's own."""
-    ours = None if template == "tokenizer_default" else f"bundled:{template}"
-    keys = dict(more.pop("axolotl", {}))
-    config = {"chat_template": template, **more.pop("config", {})}
-    return Case({"type": "chat_template", **keys}, shape, tokenizer, more.pop("type", "messages"), ours, config, **more)
-
-
 def _chats() -> list[Case]:
     out: list[Case] = []
     for template, tokenizer in CHATS:
@@ -258,9 +181,7 @@ def _masks() -> list[Case]:
                 chat(template, tokenizer, shape, axolotl=said, config=given, encode=said, note=f"train_on_eos {when}")
             )
         inputs = {"train_on_inputs": True}
-        out.append(
-            chat(template, tokenizer, shape, config={**inputs, **given}, encode=inputs, note="train_on_inputs")
-        )
+        out.append(chat(template, tokenizer, shape, config={**inputs, **given}, encode=inputs, note="train_on_inputs"))
         roles = {"roles_to_train": ["user"]}
         out.append(chat(template, tokenizer, shape, axolotl=roles, config=given, encode=roles, note="roles_to_train"))
     for when in ("all", "turn", "last", "none"):
@@ -331,132 +252,6 @@ def _messages_chat() -> list[Case]:
     ]
 
 
-def _judged() -> list[Case]:
-    """Preference types: axolotl writes texts, TRL tokenizes them later."""
-    out: list[Case] = []
-    for style, tokenizer, written in (
-        ("chatml", "qwen2.5", "bundled:chatml"),
-        ("llama3", "qwen2.5+llama3", LLAMA3X.replace("{{ '<|begin_of_text|>' }}", "")),
-    ):
-        for kind, shape in (
-            ("default", "pair"),
-            ("default", "pair_question"),
-            ("default", "pair_instruction"),
-            ("intel", "pair_question"),
-            ("icr", "pair_input"),
-            ("prompt_pairs", "pair"),
-            ("ultra", "pair_ultra"),
-            ("argilla_chat", "pair_chat"),
-            ("argilla_chat", "pair_chats"),
-        ):
-            out.append(_judged_case("dpo", f"{style}.{kind}", shape, tokenizer, written))
-        for kind, shape in (
-            ("argilla", "unpaired_instruction"),
-            ("argilla_chat", "unpaired_chat"),
-            ("intel", "unpaired_question"),
-            ("prompt_pairs", "unpaired"),
-            ("ultra", "unpaired"),
-        ):
-            out.append(_judged_case("kto", f"{style}.{kind}", shape, tokenizer, written, "kto"))
-    for template, tokenizer in (
-        ("chatml", "qwen2.5"),
-        ("llama3", "qwen2.5+llama3"),
-        ("gemma", "metaspace+gemma"),
-        ("phi_3", "phi-3-mini"),
-        ("mistral_v1", "mistral-v1"),
-        ("qwen_25", "qwen2.5"),
-    ):
-        for rl, kind, shape in (
-            ("dpo", "chat_template.default", "pair_messages"),
-            ("dpo", "chat_template.argilla_chat", "pair_chats"),
-            ("orpo", "chat_template.argilla", "pair_chats"),
-        ):
-            said = {"chat_template": template}
-            out.append(_judged_case(rl, kind, shape, tokenizer, f"bundled:{template}", config=said))
-    out += [
-        _judged_case("dpo", "zephyr.nectar", "nectar", "mistral-v1", ZEPHYR, "ranking"),
-        _judged_case("dpo", "passthrough.default", "pair", "qwen2.5", None, data={"text_as": "text"}),
-        _judged_case("dpo", "", "pair", "qwen2.5", None, data={"text_as": "text"}),
-    ]
-    wording = {"prompt_format": "Q: {prompt}\nS: {system}\n", "chosen_format": "{chosen}!", "rejected_format": "{rejected}?"}
-    out.append(_judged_case("dpo", dict(wording), "pair", "qwen2.5", None, data={**wording, "text_as": "text"}))
-    answer = {"prompt_format": "Q: {prompt}\nA:", "completion_format": " {completion}"}
-    out.append(_judged_case("kto", dict(answer), "unpaired", "qwen2.5", None, "kto", data={**answer, "text_as": "text"}))
-    return out
-
-
-def _judged_case(
-    rl: str, kind: Any, shape: str, tokenizer: str, template: str | None, type: str = "dpo", **more: Any
-) -> Case:
-    config = {"rl": rl, **more.pop("config", {})}
-    if rl == "kto":
-        config["remove_unused_columns"] = False
-    return Case({"type": kind}, shape, tokenizer, type, template, config, kind="texts", note=shape, **more)
-
-
-def _rewards() -> list[Case]:
-    """Pairs that axolotl tokenizes itself."""
-    out: list[Case] = []
-    for template, tokenizer in (("chatml", "qwen2.5"), ("llama3", "qwen2.5+llama3"), ("gemma", "metaspace+gemma")):
-        said = {"chat_template": template, "reward_model": True}
-        kind = {"type": "bradley_terry.chat_template"}
-        shape = "bradley_terry"
-        out.append(Case(kind, shape, tokenizer, "dpo", f"bundled:{template}", said, kind="pairs"))
-        orpo = {"type": "orpo.chat_template"}
-        said = {"chat_template": template}
-        out.append(Case(orpo, "pair_chat", tokenizer, "dpo", f"bundled:{template}", said, kind="pairs"))
-    return out
-
-
-ALL = (*_prompted(), *_plain(), *_chats(), *_masks(), *_row_options(), *_messages_chat(), *_judged(), *_rewards())
+ALL = (*_prompted(), *_plain(), *_chats(), *_masks(), *_row_options(), *_messages_chat(), *judged(), *rewards())
 CASES: dict[str, Case] = {case.name: case for case in ALL}
 assert len(CASES) == len(ALL), "two cases of one name"
-
-NOT_COMPARED = {
-    "_synthetic.load": "draws random ids and reads no rows",
-    "pretrain.load": "streamed under pretraining_dataset, in windows that overlap",
-    "llama2_chat.load": "pads every row to sequence_len and masks most rows whole (tokenization mismatch)",
-    "bradley_terry.llama3.icr": "cannot be named: the loader looks for `load` in its module",
-    **{
-        f"ebft.{name}": "rl: ebft has no counterpart here"
-        for name in (
-            "ebft_chat_multiturn.transform",
-            "ebft_chat_multiturn.transform_all_turns",
-            "ebft_chat_multiturn.transform_last_turn",
-            "ebft_opencode.transform",
-            "ebft_pretrain.transform",
-            "ebft_reasoning.transform",
-            "ebft_reasoning.transform_answer_only",
-            "ebft_reasoning.transform_split_thinking",
-            "ebft_reasoning.transform_strided",
-            "ebft_strided_chat.transform",
-            "ebft_strided_structured.transform",
-        )
-    },
-}
-"""Functions of axolotl's that a type can name, or seems to, and that no case compares; a test holds the list complete."""
-REFUSED = {
-    "sharegpt": ({"type": "sharegpt"}, {}, "sharegpt"),
-    "alpaca:load_no_prompt": ({"type": "alpaca:load_no_prompt"}, {}, "instruct"),
-    "bradley_terry.llama3": ({"type": "bradley_terry.llama3"}, {"reward_model": True}, "bradley_terry"),
-    "dpo: chatml.argilla": ({"type": "chatml.argilla"}, {"rl": "dpo"}, "pair_instruction"),
-    "dpo: llama3.argilla": ({"type": "llama3.argilla"}, {"rl": "dpo"}, "pair_instruction"),
-    "phi_4": ({"type": "chat_template"}, {"chat_template": "phi_4"}, "messages"),
-}
-"""Types and templates that are documented, shipped or well known, and that axolotl 0.19.0 refuses."""
-
-
-def function_of(case: Case) -> str | None:
-    """The function of axolotl's that a case reaches, as its oracle names it; None where the type is empty."""
-    kind, rl = case.axolotl.get("type"), case.config.get("rl")
-    if rl:
-        return f"{rl}.user_defined.default" if isinstance(kind, Mapping) else f"{rl}.{kind}" if kind else None
-    if isinstance(kind, Mapping):
-        return "user_defined.load"
-    if not kind:
-        return None
-    base = str(kind).split(":")[0]
-    return base if base in HANDLERS or ".load" in base else f"{base}.load"
-
-
-HANDLERS = "alpaca explainchoice concisechoice summarizetldr jeopardy oasst gpteacher reflection".split()

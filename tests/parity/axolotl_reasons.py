@@ -138,7 +138,9 @@ def _drift(row: Row, token: int, ours: bool) -> bool:
     turn = row.turn(token)
     if turn is None or not _spans(row, turn.message):
         return False
-    inside = [i for i, (start, end) in enumerate(row.made.offsets) if turn.start <= start < turn.end and row.has_data(i)]
+    inside = [
+        i for i, (start, end) in enumerate(row.made.offsets) if turn.start <= start < turn.end and row.has_data(i)
+    ]
     alone = row.tokenizer(_content(row, turn.message), add_special_tokens=False)["input_ids"]
     return alone != [row.ids[i] for i in inside] and row.has_data(token)
 

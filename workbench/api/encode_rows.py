@@ -122,7 +122,7 @@ def encode_rows(data: Data, setting: Setting, workers: int = 1) -> Iterator[Chun
     Raises:
         DataError: WB559 where no type fits the rows.
         MaskError: WB112, WB113 for eot tokens that cannot be.
-        RunError: WB570 for a worker that ended, naming its rows.
+        RunError: WB134 for a worker that ended, naming its rows.
         TokenizerError: WB133 for a tokenizer that cannot be handed to another process.
     """
     if not len(data):

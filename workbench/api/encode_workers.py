@@ -94,7 +94,7 @@ class Pool:
         """Chunks in row order.
 
         Raises:
-            RunError: WB570 for a worker that ended.
+            RunError: WB134 for a worker that ended.
             WorkbenchError: As one process raises.
         """
         for start in self.starts:
@@ -218,7 +218,7 @@ def _ended(process: subprocess.Popen[bytes], log: Path, start: int, stop: int) -
     return RunError(
         f"A worker process {how} {where}.{said}",
         remedy="Look whether memory ran out; with workers=1 the same rows are encoded in this process.",
-        code="WB570",
+        code="WB134",
         row=max(start, 0),
     )
 

@@ -258,7 +258,7 @@ class PickedData:
             "left_out": list(data.left_out),
             "speakers": speakers_view(data, sample),
             "options": options_view(sample, reading, data.options, self.options) if entry else [],
-            **self._tokens(reading),
+            **self._tokens(reading, briefly),
             "max_length": self.max_length,
             "code": self.code(),
         }
@@ -269,7 +269,7 @@ class PickedData:
         item = reading.misfits.get(self._shown)
         return {"row": self._shown, "values": values_view(self.data, self._shown, item, full=True)}
 
-    def _tokens(self, reading: Reading) -> dict[str, Any]:
+    def _tokens(self, reading: Reading, briefly: bool) -> dict[str, Any]:
         """Lengths, template and the first row rendered; why not, where tokenizer or template cannot be used."""
         template: dict[str, Any] = {
             "name": self.template,
@@ -281,7 +281,7 @@ class PickedData:
             return {**nothing, "template": template}
         try:
             setting = self._setting()
-            measured = lengths(reading, replace(setting, max_length=None), self._length_key(setting))
+            measured = lengths(reading, setting, self._length_key(setting), briefly=briefly)
             first = self._sample.first(self.data, reading)
             shown = rendered(first, setting) if first is not None else None
         except WorkbenchError as error:
@@ -321,13 +321,12 @@ class PickedData:
 
     def complete_sample(self) -> None:
         """Read and measure the whole sample."""
-        data = self.data
-        if self._sample.read(data, briefly=True).whole:
+        reading = self._sample.read(self.data)
+        if not reading.examples:
             return
-        reading = self._sample.read(data)
         try:
             setting = self._setting(load_tokenizer(self.tokenizer))
-            lengths(reading, replace(setting, max_length=None), self._length_key(setting))
+            lengths(reading, setting, self._length_key(setting))
         except WorkbenchError:
             return  # the state says why nothing can be measured
 

@@ -202,20 +202,22 @@ def _characters(value: object) -> int:
     return 8
 
 
-def lengths(reading: Reading, setting: Setting, key: Any) -> dict[int, int]:
+def lengths(reading: Reading, setting: Setting, key: Any, *, briefly: bool = False) -> dict[int, int]:
     """Tokens of each measured row; of a row with two answers, of the longer one.
 
     Args:
         reading: The rows.
         setting: With no max_length.
         key: What of the setting lengths depend on; they are measured once for each.
+        briefly: Whether some of the rows will do, where they are not measured yet.
     """
-    if key not in reading.lengths:
-        made = {}
-        for parts in _usable(sequences(reading.examples, setting)):
-            made[parts[0].row] = max(len(part.input_ids) for part in parts)
+    if key in reading.lengths:
+        return reading.lengths[key]
+    chosen = reading.examples[:BRIEF_MEASURED] if briefly else reading.examples
+    made = {parts[0].row: max(len(part.input_ids) for part in parts) for parts in _usable(sequences(chosen, setting))}
+    if len(chosen) == len(reading.examples):
         reading.lengths[key] = made
-    return reading.lengths[key]
+    return made
 
 
 def _usable(

@@ -19,9 +19,8 @@ from workbench.tokens.setting import Setting
 from workbench.types import IGNORE, Encoding, Example, Finding, Reason, Rendered, TokenizedExample, Turn
 
 CHUNK = 32
-"""Rows handed to the tokenizer at once: enough for its threads, and so few that their values are gone before the garbage
-collector counts them as old (with 512 rows it spent 120 of 600 µs a row looking through everything that was imported).
-"""
+"""Rows handed to the tokenizer at once: enough for its threads, and so few that their values are gone before the
+garbage collector counts them as old (with 512 it spent 120 of 600 µs a row looking through all that was imported)."""
 
 Parts = tuple[TokenizedExample, ...]
 

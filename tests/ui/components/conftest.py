@@ -2,7 +2,8 @@
 
 import pytest
 from component_page import open_component
-from payloads import payload, picker_state
+from payloads import payload
+from picker_payloads import picker_state
 
 
 @pytest.fixture

@@ -24,3 +24,18 @@ def drawn(page) -> None:
 
 def tokens_of(shown_row) -> list[str]:
     return shown_row["tokens"]["text"]
+
+
+def sent(page) -> list[dict]:
+    """What went to the kernel, without the numbers of the changes."""
+    return [{"kind": change["kind"], "value": change["value"]} for change in page.evaluate("sent")]
+
+
+def answer(page, state: dict) -> None:
+    """The kernel's next state, as an answer to everything sent so far."""
+    page.evaluate("s => model.set('state', {...s, turn: sent.at(-1)?.turn ?? 0})", state)
+
+
+def focused(page) -> str:
+    """The control that has the focus."""
+    return page.evaluate("document.activeElement.dataset.key ?? document.activeElement.tagName")
