@@ -30,8 +30,8 @@ def job(case: Case, testdata: Path, root: Path) -> dict:
     }
 
 
-def ask(jobs: list[dict], root: Path) -> tuple[dict[str, str], dict[str, dict]]:
-    """Axolotl's bundled templates, and its answer to each job by name. One process: its imports take seconds."""
+def ask(jobs: list[dict], root: Path) -> tuple[dict, dict[str, dict]]:
+    """What axolotl has (`templates`, `functions`), and its answer to each job by name. One process: imports take seconds."""
     root.mkdir(parents=True, exist_ok=True)
     asked, said = root / "jobs.jsonl", root / "answers.jsonl"
     asked.write_text("".join(json.dumps(item) + "\n" for item in jobs), encoding="utf-8")
@@ -42,4 +42,4 @@ def ask(jobs: list[dict], root: Path) -> tuple[dict[str, str], dict[str, dict]]:
     assert done.returncode == 0, done.stderr[-3000:]
     first, *lines = said.read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line) for line in lines]
-    return json.loads(first)["templates"], {answer["name"]: answer for answer in answers}
+    return json.loads(first), {answer["name"]: answer for answer in answers}

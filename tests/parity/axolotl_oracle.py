@@ -21,7 +21,7 @@ import json
 import os
 import sys
 import tempfile
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 os.dup2(2, 1)  # libraries print to stdout; nobody reads it here
@@ -77,7 +77,7 @@ def validated(job):
     return kept
 
 
-@lru_cache(maxsize=None)
+@cache
 def model_folder(tokenizer):
     """The tokenizer's files with a config.json, in a folder of the tokenizer's name (axolotl looks at names)."""
     folder = Path(tempfile.mkdtemp()) / Path(tokenizer).name

@@ -112,7 +112,7 @@ def _template_before(row: Row, token: int, ours: bool) -> bool:
     if not ours or turn is None or turn.role != "assistant" or row.has_data(token):
         return False
     first = next((at for at in range(turn.body, turn.end) if row.data[at]), turn.end)
-    start, end = row.made.offsets[token]
+    _start, end = row.made.offsets[token]
     return turn.body < end <= first
 
 

@@ -82,7 +82,7 @@ def _ids(index: int, raw: dict[str, Any], ours: Made, answers: list[dict[str, An
 
 def _more_ends(index: int, raw: Any, mine: Any, theirs: Any, context: Context) -> bool:
     """`metharme` puts up to three EOS behind the answer, ours one."""
-    if context.case.axolotl_type != "metharme" or not theirs[0][0][: len(mine[0][0])] == mine[0][0]:
+    if context.case.axolotl_type != "metharme" or theirs[0][0][:len(mine[0][0])] != mine[0][0]:
         return False
     more = theirs[0][0][len(mine[0][0]) :]
     assert theirs[0][1] == (*mine[0][1], *more)

@@ -77,6 +77,10 @@ class _Sample:
         return out
 
 
+CANDIDATES = tuple(entry for entry in FORMATS.values() if entry.name != "user_defined")
+"""Types that rows can be told to be; a user-defined one has alpaca's columns, and only its author can mean it."""
+
+
 def examine(rows: Sequence[Row], sample: int = SAMPLE) -> Detection:
     """Look at a sample of the rows once, and say everything there is to say about their type.
 
@@ -88,7 +92,7 @@ def examine(rows: Sequence[Row], sample: int = SAMPLE) -> Detection:
     if not taken.rows:
         return Detection((), {}, 0, ())
     seen, counts = taken.columns(), taken.claims.counts()
-    found = [match for entry in FORMATS.values() if (match := _match(entry, taken, seen)) is not None]
+    found = [match for entry in CANDIDATES if (match := _match(entry, taken, seen)) is not None]
     matches = _ranked(found, counts)
     best = choose(matches)
     findings = [] if best is None else _mixed(best, counts, len(taken.rows))
@@ -252,9 +256,9 @@ def _evidence(
             continue
         counts = Counter(shape for shapes in seen[name] for shape in column.shapes if fits(shapes, (shape,)))
         for shape, count in counts.most_common(2):
-            sentences.append(f"`{name}` is {SHAPES[shape]} in {count} of {total} rows")
+            sentences.append(f"`{name}` is {SHAPES[shape]} in {count:,} of {total:,} rows")
         if not counts:
-            sentences.append(f"`{name}` is {_or(column.shapes)} in 0 of {total} rows")
+            sentences.append(f"`{name}` is {_or(column.shapes)} in 0 of {total:,} rows")
     return sentences
 
 
@@ -276,7 +280,7 @@ def _mixed(best: FormatMatch, counts: Counter[str], total: int) -> list[Finding]
     if sum(name != UNKNOWN for name in counts) < 2:
         return []
     parts = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
-    message = f"The rows are of several types: {parts} of {total} rows looked at."
+    message = f"The rows are of several types: {parts} of {total:,} rows looked at."
     if best.rows == best.total and FORMATS[best.type].proofs:
         return [Finding("WB510", "info", f"{message} `{best.type}` reads all of them.")]
     return [Finding("WB510", "warning", message, remedy="Split the data by type, or name one with type=….")]
