@@ -18,10 +18,10 @@ class Case:
         type: Our dataset type.
         template: Ours: a registry name, `bundled:NAME` for the text of axolotl's own, None for the tokenizer's.
         config: Top-level keys of axolotl's config.
-        forced: Keys of the data set that axolotl's transforms read and its config validation drops, put in behind it.
+        forced: Keys of the data set that axolotl's transforms read and its config validation drops, put in after it.
         data, encode: Keywords of `wb.data` and of `encode`.
-        kind: How the rows are compared: `ids` for tokens and labels, `texts` for prompt and answers as text, `pairs` for
-            the tokens of two answers.
+        kind: How the rows are compared: `ids` for tokens and labels, `texts` for prompt and answers as text,
+            `pairs` for the tokens of two answers.
         note: Told apart from a case with the same type, template and tokenizer by this.
     """
 

@@ -26,7 +26,7 @@ NOT_COMPARED = {
         )
     },
 }
-"""Functions of axolotl's that a type can name, or seems to, and that no case compares; a test holds the list complete."""
+"""Functions of axolotl's that a type can name, or seems to, and that no case compares; a test holds it complete."""
 REFUSED = {
     "sharegpt": ({"type": "sharegpt"}, {}, "sharegpt"),
     "alpaca:load_no_prompt": ({"type": "alpaca:load_no_prompt"}, {}, "instruct"),

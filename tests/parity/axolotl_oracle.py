@@ -2,8 +2,8 @@
 
     $AXOLOTL_PYTHON tests/parity/axolotl_oracle.py jobs.jsonl answers.jsonl
 
-A job is a line `{"name", "tokenizer": folder, "config": {top-level keys}, "dataset": {type and its keys}, "forced": {keys
-of the data set that validation drops}, "rows"}`.
+A job is a line `{"name", "tokenizer": folder, "config": {top-level keys}, "dataset": {type and its keys}, "forced":
+{keys of the data set that validation drops}, "rows"}`.
 Its answer is a line `{"name", "rows": […]}`, or `{"name", "error"}` where axolotl refuses the config. A row is what
 axolotl's columns hold (`input_ids` and `labels`; `prompt`, `chosen`, `rejected` as text with `rl`; `chosen_ids`, …),
 or `{"error"}` where axolotl cannot read it. `completion` cuts long texts: its rows are lists of sequences.

@@ -1,4 +1,4 @@
-"""What the comparison with axolotl found, stored: counts by reason, a few answers, and the examples of the documentation.
+"""What the comparison with axolotl found, stored: counts by reason, a few answers, examples for the documentation.
 
 tests/golden/axolotl_summary.json, axolotl_masks.json and axolotl_differences.json are written by the parity run with
 WORKBENCH_WRITE_DOCS=1, and so are the marked parts of docs/axolotl-differences.md.

@@ -82,7 +82,7 @@ def _ids(index: int, raw: dict[str, Any], ours: Made, answers: list[dict[str, An
 
 def _more_ends(index: int, raw: Any, mine: Any, theirs: Any, context: Context) -> bool:
     """`metharme` puts up to three EOS behind the answer, ours one."""
-    if context.case.axolotl_type != "metharme" or theirs[0][0][:len(mine[0][0])] != mine[0][0]:
+    if context.case.axolotl_type != "metharme" or theirs[0][0][: len(mine[0][0])] != mine[0][0]:
         return False
     more = theirs[0][0][len(mine[0][0]) :]
     assert theirs[0][1] == (*mine[0][1], *more)
@@ -138,17 +138,6 @@ def _alone(tokenizer: Any, text: str, strip: bool) -> list[int]:
     return ids[1:] if strip and ids[:1] == [tokenizer.bos_token_id] else ids
 
 
-def _counted_prompt(index: int, raw: Any, mine: Any, theirs: Any, context: Context) -> bool:
-    """`reflection` tokenizes the whole, and masks as many tokens as its prompt has alone."""
-    if not context.case.axolotl_type.startswith("reflection") or mine[0][0] != theirs[0][0]:
-        return False
-    (part,) = context.parts(index)
-    prompt = str.__str__(part.rendered.text)[: part.rendered.turns[-1].body]
-    bos = context.tokenizer.bos_token or ""
-    count = len(context.tokenizer(prompt.removeprefix(bos) if bos else prompt)["input_ids"])
-    return theirs[0][1] == (IGNORE,) * count + theirs[0][0][count:]
-
-
 def _tools_left_out(index: int, raw: Any, mine: Any, theirs: Any, context: Context) -> bool:
     """`field_tools` is accepted and not used: axolotl's row is ours without tools."""
     if "field_tools" not in context.case.axolotl:
@@ -165,7 +154,6 @@ WHOLE_ROWS = {
     "answer without tokens": _no_tokens,
     "step without tokens": _shifted_steps,
     "messages tokenized apart": _turns_apart,
-    "prompt counted alone": _counted_prompt,
     "tools left out": _tools_left_out,
 }
 

@@ -3,6 +3,7 @@
 The reasons, with both token rows, are in docs/axolotl-differences.md, whose marked parts this run makes.
 """
 
+import json
 import os
 from collections import Counter
 
@@ -136,7 +137,7 @@ def test_joined_text_is_the_same_text(name, comparison):
 def test_rows_with_a_sentinel_are_equal_without_it(comparison):
     """The reason `sentinel` is the reason: other words in the same rows, and axolotl's labels are ours."""
     jobs, cases = [], []
-    for name, case in CASES.items():
+    for case in CASES.values():
         if case.axolotl_type == "chat_template" and case.shape != "parts":
             rows = [row for row in rows_of(case, comparison.testdata) if _sentinel(row)]
             if rows:
@@ -158,8 +159,6 @@ def _sentinel(row):
 
 
 def _neutral(row):
-    import json
-
     text = json.dumps(row)
     for sentinel, plain in NEUTRAL.items():
         text = text.replace(sentinel, plain)

@@ -11,10 +11,11 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 from workbench.errors import DataError
 from workbench.rows.damage import Read, no_rows
+from workbench.rows.lazy import Lazy
 from workbench.rows.streams import Stored
 from workbench.rows.tables import chunk_of, without_null_keys
 
@@ -25,7 +26,7 @@ BATCH_BYTES = 4 << 20
 BATCH_ROWS = 1024
 
 
-class _Batches(Sequence[Row]):
+class _Batches(Lazy[Row]):
     """Rows that come in batches, of which one is held.
 
     Attributes:
@@ -42,14 +43,8 @@ class _Batches(Sequence[Row]):
     def __len__(self) -> int:
         return self._length
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        at = range(len(self))[index]
+    def item(self, at: int) -> Row:
+        """See `Lazy.item`."""
         self._source.open().close()  # refuses when the file has changed
         with self._lock:
             start, batch = self._batch_of(at)

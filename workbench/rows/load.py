@@ -15,13 +15,14 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast, overload
+from typing import Any, cast
 
 from workbench.errors import DataError
 from workbench.rows.arrow_files import read_arrow
 from workbench.rows.damage import Read, no_rows
 from workbench.rows.delimited import read_delimited
 from workbench.rows.json_files import read_json
+from workbench.rows.lazy import Lazy
 from workbench.rows.shapes import kind_of
 from workbench.rows.streams import Stored, StreamRows, Unpacked, packing_of
 from workbench.rows.tables import ArrowRows, DatasetRows, FrameRows, without_null_keys
@@ -71,7 +72,7 @@ class RowSource:
         return None if self.lines is None else int(self.lines[row])
 
 
-class Joined(Sequence[Any]):
+class Joined(Lazy[Any]):
     """Several sequences one after the other."""
 
     def __init__(self, parts: Sequence[Sequence[Any]]) -> None:
@@ -83,14 +84,8 @@ class Joined(Sequence[Any]):
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Any]: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        at = range(len(self))[index]
+    def item(self, at: int) -> Any:
+        """See `Lazy.item`."""
         part = bisect_right(self._ends, at)
         return self._parts[part][at - (self._ends[part - 1] if part else 0)]
 

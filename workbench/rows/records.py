@@ -6,16 +6,17 @@ Records(Stored(path), array("Q", [0, 17, 18, 40]), json.loads)[1]  ->  the row i
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, overload
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO
 
+from workbench.rows.lazy import Lazy
 from workbench.rows.streams import Stored, Unpacked
 
 Row = Mapping[str, Any]
 Store = Stored | Unpacked
 
 
-class Records(Sequence[Row]):
+class Records(Lazy[Row]):
     """Rows that lie in a file one after the other.
 
     Args:
@@ -30,14 +31,8 @@ class Records(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._spans) // 2
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        at = range(len(self))[index]
+    def item(self, at: int) -> Row:
+        """See `Lazy.item`."""
         with self._store.open() as file:
             return self._read(file, at)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast, overload
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from workbench.rows.lazy import Lazy
 
 Row = Mapping[str, Any]
 
@@ -17,7 +19,7 @@ SPEECH = ("content", "value")
 """Keys of a message whose null says something (an assistant that only calls tools)."""
 
 
-class ArrowRows(Sequence[Row]):
+class ArrowRows(Lazy[Row]):
     """Rows of a `pyarrow.Table`, made when asked for.
 
     Arrow gives every object of a column the keys of all of them; keys that are null inside a column are left out
@@ -30,14 +32,8 @@ class ArrowRows(Sequence[Row]):
     def __len__(self) -> int:
         return self._table.num_rows
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        at = range(len(self))[index]
+    def item(self, at: int) -> Row:
+        """See `Lazy.item`."""
         return without_null_keys(self._table.slice(at, 1).to_pylist()[0])
 
     def __iter__(self) -> Iterator[Row]:
@@ -53,7 +49,7 @@ def chunk_of(batch: Any) -> int:
     return max(1, min(CHUNK, CHUNK_BYTES * batch.num_rows // max(1, batch.nbytes)))
 
 
-class DatasetRows(Sequence[Row]):
+class DatasetRows(Lazy[Row]):
     """Rows of a `datasets.Dataset`, made when asked for; null keys are left out as in `ArrowRows`."""
 
     def __init__(self, dataset: Any) -> None:
@@ -62,21 +58,16 @@ class DatasetRows(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._dataset)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return without_null_keys(self._dataset[range(len(self))[index]])
+    def item(self, at: int) -> Row:
+        """See `Lazy.item`."""
+        return without_null_keys(self._dataset[at])
 
     def __iter__(self) -> Iterator[Row]:
         for row in self._dataset:
             yield without_null_keys(row)
 
 
-class FrameRows(Sequence[Row]):
+class FrameRows(Lazy[Row]):
     """Rows of a `pandas.DataFrame`, made when asked for; missing values become None, NumPy values Python ones."""
 
     def __init__(self, frame: Any) -> None:
@@ -86,14 +77,8 @@ class FrameRows(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._frame)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        at = range(len(self))[index]
+    def item(self, at: int) -> Row:
+        """See `Lazy.item`."""
         return without_null_keys({name: _plain(self._frame.iat[at, i]) for i, name in enumerate(self._names)})
 
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast, overload
+from typing import Any, cast
 
 from workbench.rows.columns import role_of
+from workbench.rows.lazy import Lazy
 from workbench.rows.load import RowSource
 from workbench.rows.shapes import is_list, kind_of
 from workbench.types import Finding
@@ -58,7 +59,7 @@ class Forest:
     warned: list[tuple[int, str, str]] = field(default_factory=list["tuple[int, str, str]"])
 
 
-class TreeRows(Sequence[Row]):
+class TreeRows(Lazy[Row]):
     """Conversations of a forest, put together when they are asked for.
 
     Attributes:
@@ -72,14 +73,9 @@ class TreeRows(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        path = self.path(self._ends[range(len(self))[index]])
+    def item(self, at: int) -> Row:
+        """See `Lazy.item`."""
+        path = self.path(self._ends[at])
         read: dict[int, Row] = {}
         raws = [self._raw(node, read) for node in path]
         row: dict[str, Any] = {"messages": [self._reader.message(raw) for raw in raws]}
@@ -120,7 +116,7 @@ class TreeRows(Sequence[Row]):
         return raw
 
 
-class _LinesOf(Sequence[int]):
+class _LinesOf(Lazy[int]):
     """Line of the file each conversation's last message starts at."""
 
     def __init__(self, rows: TreeRows, lines: Sequence[int]) -> None:
@@ -129,14 +125,9 @@ class _LinesOf(Sequence[int]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, index: int) -> int: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[int]: ...
-    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return int(self._lines[self._rows.row_of(range(len(self))[index])])
+    def item(self, at: int) -> int:
+        """See `Lazy.item`."""
+        return int(self._lines[self._rows.row_of(at)])
 
 
 @dataclass(frozen=True, slots=True)
