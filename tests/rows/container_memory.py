@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from workbench.rows.detect import examine
-from workbench.rows.load import open_source
+from workbench.rows.files.load import open_source
 
 
 def anonymous() -> int:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.fuzz_scale import examples
 from workbench.errors import DataError
 from workbench.rows.detect import examine, mixture
-from workbench.rows.load import open_source
+from workbench.rows.files.load import open_source
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MEGABYTES = 200 if examples(1) > 1 else 20
@@ -308,7 +308,7 @@ def test_stream_with_an_end_has_a_length():
 def test_values_of_a_stream_that_json_cannot_hold_come_back_as_they_were():
     import datetime
 
-    from workbench.rows.streams import StreamRows
+    from workbench.rows.files.streams import StreamRows
 
     day = datetime.date(2024, 6, 11)
     rows = StreamRows(iter([{"day": day, "in": [{"raw": b"\x01"}]}, {"half": "\ud83d"}]))

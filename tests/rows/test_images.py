@@ -11,7 +11,7 @@ from row_origins import assert_origins_hold
 from workbench.options import RowOptions
 from workbench.rows.convert import convert, convert_all
 from workbench.rows.detect import choose, detect
-from workbench.rows.load import open_source
+from workbench.rows.files.load import open_source
 from workbench.templates import registry
 from workbench.templates.render import render
 from workbench.types import Finding

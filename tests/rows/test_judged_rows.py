@@ -10,7 +10,7 @@ from row_origins import assert_origins_hold
 
 from workbench.options import RowOptions
 from workbench.rows.convert import convert, convert_all
-from workbench.rows.load import open_source
+from workbench.rows.files.load import open_source
 from workbench.types import PromptCompletion, PromptOnly, Steps, Text, Unpaired
 
 

@@ -7,7 +7,7 @@ from converted import codes
 
 from workbench.rows.convert import convert, convert_all
 from workbench.rows.detect import choose, detect
-from workbench.rows.load import open_source
+from workbench.rows.files.load import open_source
 from workbench.types import TokenIds
 
 

@@ -17,7 +17,7 @@ from workbench.options import RowOptions
 from workbench.rows.answers import shared_text
 from workbench.rows.convert import convert, convert_all
 from workbench.rows.detect import choose, detect
-from workbench.rows.load import open_source
+from workbench.rows.files.load import open_source
 from workbench.types import Conversation, PromptCompletion
 
 SHAPES = Path(__file__).resolve().parent.parent / "data" / "shapes"

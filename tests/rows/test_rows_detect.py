@@ -7,8 +7,8 @@ import pytest
 from workbench.errors import DataError
 from workbench.rows.columns import ROLES, TOOL_CALL, guess_columns, parse_columns, role_of
 from workbench.rows.detect import choose, detect, detection_findings, examine, mixture
+from workbench.rows.files.load import open_source
 from workbench.rows.formats import FORMATS
-from workbench.rows.load import open_source
 from workbench.rows.shapes import ANSWERING, ASKING, SHAPES, shapes_of
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"

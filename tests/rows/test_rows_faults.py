@@ -11,8 +11,8 @@ from tests.fuzz_scale import examples
 from workbench.errors import DataError
 from workbench.rows.convert import convert, convert_all
 from workbench.rows.detect import choose, detect
+from workbench.rows.files.load import open_source
 from workbench.rows.formats import FORMATS
-from workbench.rows.load import open_source
 from workbench.types import Conversation
 
 

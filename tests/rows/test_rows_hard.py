@@ -7,7 +7,7 @@ import pytest
 from workbench.errors import DataError
 from workbench.rows.convert import convert_all
 from workbench.rows.detect import choose, detect, detection_findings, mixture
-from workbench.rows.load import open_source
+from workbench.rows.files.load import open_source
 
 COPIES = Path(__file__).resolve().parent.parent / "data" / "hard"
 

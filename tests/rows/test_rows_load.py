@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.fuzz_scale import examples
 from workbench.errors import DataError
-from workbench.rows.damage import MOST_FINDINGS
-from workbench.rows.load import open_source
+from workbench.rows.files.damage import MOST_FINDINGS
+from workbench.rows.files.load import open_source
 
 ROWS = [{"text": f"row {i} é", "n": i} for i in range(5)]
 

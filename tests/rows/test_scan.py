@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.fuzz_scale import examples
 from workbench.errors import DataError
 from workbench.rows.detect import detect, mixture
+from workbench.rows.files.load import open_source
 from workbench.rows.formats import FORMATS
-from workbench.rows.load import open_source
 from workbench.rows.scan import CHUNK, LISTED, BackgroundScan, scan, scanning
 
 CHAT = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}

@@ -11,8 +11,8 @@ from row_origins import assert_origins_hold, leaves
 
 from tests.fuzz_scale import examples
 from workbench.rows.convert import convert
+from workbench.rows.files.load import open_source
 from workbench.rows.literals import Unreadable, ValueReader
-from workbench.rows.load import open_source
 from workbench.tracked import track
 from workbench.types import Origin, PromptOnly, TemplateInfo
 

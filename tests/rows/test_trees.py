@@ -11,7 +11,7 @@ import workbench as wb
 from tests.fuzz_scale import examples
 from workbench.rows.columns import role_of
 from workbench.rows.convert import convert
-from workbench.rows.load import RowSource, open_source
+from workbench.rows.files.load import RowSource, open_source
 from workbench.rows.trees import joined_rows
 
 

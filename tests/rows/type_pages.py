@@ -10,8 +10,8 @@ from pathlib import Path
 
 from workbench.rows.convert import convert_all
 from workbench.rows.detect import choose, examine
+from workbench.rows.files.load import open_source
 from workbench.rows.formats import FORMATS, Column, Format
-from workbench.rows.load import open_source
 from workbench.rows.shapes import SHAPES
 from workbench.rows.trees import joined_rows
 

@@ -12,11 +12,11 @@ from workbench.options import MaskOptions, RowOptions
 from workbench.rows.columns import guess_columns, parse_columns
 from workbench.rows.convert import convert
 from workbench.rows.detect import choose, examine
+from workbench.rows.files.load import RowSource, open_source
+from workbench.rows.files.streams import StreamRows
 from workbench.rows.formats import FORMATS, Format, format_named
-from workbench.rows.load import RowSource, open_source
 from workbench.rows.scan import Scan, scan
 from workbench.rows.shapes import shapes_of
-from workbench.rows.streams import StreamRows
 from workbench.rows.user_formats import check_formats
 from workbench.types import (
     Conversation,

@@ -18,8 +18,8 @@ from typing import Any
 
 from workbench.api.data import Data, _columns_seen
 from workbench.api.picker_cells import Row, kind, named
-from workbench.rows.load import RowSource
-from workbench.rows.streams import StreamRows
+from workbench.rows.files.load import RowSource
+from workbench.rows.files.streams import StreamRows
 from workbench.tokens.sequences import sequences
 from workbench.tokens.setting import Setting
 from workbench.types import (

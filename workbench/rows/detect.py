@@ -18,10 +18,10 @@ from typing import Any
 
 from workbench.rows.columns import guess_columns, takes
 from workbench.rows.doubts import doubt
+from workbench.rows.files.streams import StreamRows
 from workbench.rows.formats import FORMATS, Format
 from workbench.rows.shapes import SHAPES, fits, kind_of
 from workbench.rows.signatures import UNKNOWN, Claims, Looked, Signature, look_at, misfit, proved
-from workbench.rows.streams import StreamRows
 from workbench.rows.structures import Structures, structure_of
 from workbench.types import Finding, FormatMatch
 

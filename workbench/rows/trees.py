@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from workbench.rows.columns import role_of
-from workbench.rows.lazy import Lazy
-from workbench.rows.load import RowSource
+from workbench.rows.files.lazy import Lazy
+from workbench.rows.files.load import RowSource
 from workbench.rows.shapes import is_list, kind_of
 from workbench.types import Finding
 

@@ -9,8 +9,8 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from workbench.rows.lazy import Lazy
-from workbench.rows.streams import Stored, Unpacked
+from workbench.rows.files.lazy import Lazy
+from workbench.rows.files.streams import Stored, Unpacked
 
 Row = Mapping[str, Any]
 Store = Stored | Unpacked

@@ -6,8 +6,8 @@ import codecs
 from array import array
 from typing import BinaryIO
 
-from workbench.rows.damage import BOM, Read, Row, first_bad, no_rows, size_of, wide_encoding
-from workbench.rows.records import Records, Store
+from workbench.rows.files.damage import BOM, Read, Row, first_bad, no_rows, size_of, wide_encoding
+from workbench.rows.files.records import Records, Store
 from workbench.types import Finding
 
 PIECE = 1 << 20

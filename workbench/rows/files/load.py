@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from workbench.errors import DataError
-from workbench.rows.arrow_files import read_arrow
-from workbench.rows.damage import Read, no_rows
-from workbench.rows.delimited import read_delimited
-from workbench.rows.json_files import read_json
-from workbench.rows.lazy import Lazy
+from workbench.rows.files.arrow_files import read_arrow
+from workbench.rows.files.damage import Read, no_rows
+from workbench.rows.files.delimited import read_delimited
+from workbench.rows.files.json_files import read_json
+from workbench.rows.files.lazy import Lazy
+from workbench.rows.files.streams import Stored, StreamRows, Unpacked, packing_of
+from workbench.rows.files.tables import ArrowRows, DatasetRows, FrameRows, without_null_keys
+from workbench.rows.files.text_files import read_text
 from workbench.rows.shapes import kind_of
-from workbench.rows.streams import Stored, StreamRows, Unpacked, packing_of
-from workbench.rows.tables import ArrowRows, DatasetRows, FrameRows, without_null_keys
-from workbench.rows.text_files import read_text
 from workbench.types import Finding
 
 Row = Mapping[str, Any]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from workbench.rows.lazy import Lazy
+from workbench.rows.files.lazy import Lazy
 
 Row = Mapping[str, Any]
 

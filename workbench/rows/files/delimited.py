@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from workbench.rows.damage import BOM, Damage, Read, Row, first_bad, no_rows, size_of, wide_encoding
-from workbench.rows.records import Records, Store
+from workbench.rows.files.damage import BOM, Damage, Read, Row, first_bad, no_rows, size_of, wide_encoding
+from workbench.rows.files.records import Records, Store
 from workbench.types import Finding
 
 LONGEST_CELL = 1 << 26

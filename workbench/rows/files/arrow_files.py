@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import DataError
-from workbench.rows.damage import Read, no_rows
-from workbench.rows.lazy import Lazy
-from workbench.rows.streams import Stored
-from workbench.rows.tables import chunk_of, without_null_keys
+from workbench.rows.files.damage import Read, no_rows
+from workbench.rows.files.lazy import Lazy
+from workbench.rows.files.streams import Stored
+from workbench.rows.files.tables import chunk_of, without_null_keys
 
 Row = Mapping[str, Any]
 

@@ -16,8 +16,8 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
-from workbench.rows.damage import BOM, Damage, Read, Row, first_bad, no_rows, not_utf8, size_of, wide_encoding
-from workbench.rows.records import Records, Store
+from workbench.rows.files.damage import BOM, Damage, Read, Row, first_bad, no_rows, not_utf8, size_of, wide_encoding
+from workbench.rows.files.records import Records, Store
 from workbench.rows.shapes import kind_of
 from workbench.types import Finding
 

@@ -1,0 +1,1 @@
+"""Files, folders, tables and streams as sequences of rows."""
