@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import os
 import signal
 import subprocess
@@ -13,11 +14,13 @@ from array import array
 import pytest
 
 import workbench as wb
+from tests.tokens.tiny_tokenizer import metaspace_tokenizer, tiny_tokenizer
 from workbench.api import encode_workers
 from workbench.api.encode_rows import CHUNK_ROWS, Reading, encode_chunk, encode_rows
 from workbench.api.encode_workers import Pool, bytes_of, chunk_from
-from workbench.errors import MaskError, RunError
+from workbench.errors import MaskError, RunError, TokenizerError
 from workbench.options import MaskOptions
+from workbench.tokens.backend import cleans_up, stands_alone
 from workbench.tokens.encode import load_tokenizer
 from workbench.tokens.setting import Setting
 from workbench.types import IGNORE
@@ -40,6 +43,37 @@ def rows_of(count: int) -> list[dict]:
 def setting_of(**options) -> Setting:
     tokenizer = load_tokenizer("tiny-llama")
     return Setting(tokenizer, wb.template("chatml").with_tokenizer(tokenizer), max_length=60, **options)
+
+
+def own_class():
+    """A tokenizer whose class changes how text becomes ids."""
+    from transformers import CodeLlamaTokenizer
+
+    vocab = {"<unk>": 0, "<s>": 1, "</s>": 2, "▁": 3} | {chr(33 + i): 4 + i for i in range(94)}
+    made = CodeLlamaTokenizer(vocab=vocab, merges=[])
+    assert not stands_alone(made)
+    return made
+
+
+def cleaned_up():
+    """A tokenizer whose decoded text transformers changes."""
+    from transformers import BertTokenizer
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "question", "red", "##s", "one", "two", *"0123456789"]
+    made = BertTokenizer(
+        vocab={word: i for i, word in enumerate(words)}, bos_token="[CLS]", clean_up_tokenization_spaces=True
+    )
+    assert cleans_up(made)
+    return made
+
+
+TOKENIZERS = {
+    "tiny-llama": lambda: load_tokenizer("tiny-llama"),
+    "adds BOS": lambda: tiny_tokenizer("<|im_start|>", "<|im_end|>", bos="<s>", eos="</s>", adds_bos=True),
+    "spaces before text": metaspace_tokenizer,
+    "class of its own": own_class,
+    "cleaned up": cleaned_up,
+}
 
 
 def data_of(rows: list[dict]):
@@ -72,6 +106,53 @@ def test_two_workers_give_what_one_process_gives(rows):
     alone = list(encode_rows(data, setting))
     assert [(chunk.first, chunk.count) for chunk in alone] == [(0, 512), (512, 512), (1024, 512), (1536, 40)]
     assert list(encode_rows(data, setting, workers=2)) == alone
+
+
+@pytest.mark.parametrize("kind", ["tiny-llama", "adds BOS", "spaces before text", "class of its own", "cleaned up"])
+def test_workers_give_the_same_for_every_kind_of_tokenizer(rows, kind):
+    setting = Setting(TOKENIZERS[kind](), wb.template("chatml").info, max_length=60)
+    talk, text = data_of(rows[:700]), wb.data([{"text": row["messages"][0]["content"]} for row in rows[:700]])
+    for data in (talk, text):
+        alone = list(encode_rows(data, setting))
+        assert sum(len(chunk.rows) for chunk in alone) > 600
+        assert list(encode_rows(data, setting, workers=2)) == alone
+
+
+def test_workers_need_neither_torch_nor_transformers(rows, monkeypatch, tmp_path):
+    code = f"""
+        import os, pathlib, sys
+        from workbench.api import encode_workers
+        real = encode_workers.encode_chunk
+        def noted(*given):
+            made = real(*given)
+            pathlib.Path({str(tmp_path)!r}, f"{{os.getpid()}}.modules").write_text(" ".join(sys.modules))
+            return made
+        encode_workers.encode_chunk = noted
+        encode_workers.main()
+    """
+    monkeypatch.setattr(encode_workers, "WORKER", ("-P", "-c", textwrap.dedent(code)))
+    data, setting = data_of(rows), setting_of()
+    assert len(list(encode_rows(data, setting, workers=2))) == 4
+    said = [set(path.read_text().split()) for path in tmp_path.glob("*.modules")]
+    assert said
+    for modules in said:
+        assert {"tokenizers", "workbench.tokens.mask"} <= modules
+        assert not modules & {"torch", "transformers", "datasets", "pandas", "pyarrow", "numpy"}
+
+
+def test_a_tokenizer_that_would_not_be_the_same_is_refused(rows):
+    from transformers import PreTrainedTokenizerFast
+
+    class Own(PreTrainedTokenizerFast):
+        def _encode_plus(self, *given, **more):
+            return super()._encode_plus(*given, **more)
+
+    core = tiny_tokenizer("</s>", eos="</s>").backend_tokenizer
+    setting = Setting(Own(tokenizer_object=core, eos_token="</s>"), wb.template("chatml").info)
+    assert list(encode_rows(data_of(rows[:3]), setting, workers=2))
+    with pytest.raises(TokenizerError, match=r"Own.* not the same") as error:
+        list(encode_rows(data_of(rows), setting, workers=2))
+    assert error.value.code == "WB133"
 
 
 def test_a_chunk_depends_on_its_rows_alone(rows):
@@ -169,3 +250,26 @@ def test_a_chunk_survives_the_pipe(rows):
     again = chunk_from(bytes_of(chunk))
     assert again == chunk
     assert isinstance(again.input_ids, array)
+
+
+def test_the_garbage_collector_is_left_as_it_was(rows):
+    frozen: list[int] = []
+
+    def count(*_):
+        frozen.append(gc.get_freeze_count())
+
+    tokenizer = load_tokenizer("tiny-llama")
+    assert gc.get_freeze_count() == 0
+    gc.callbacks.append(count)
+    try:
+        data_of(rows[:400]).encode("chatml", tokenizer=tokenizer)
+    finally:
+        gc.callbacks.remove(count)
+    assert max(frozen) > 10_000
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        data_of(rows[:20]).encode("chatml", tokenizer=tokenizer)
+        assert gc.get_freeze_count() > 10_000, "frozen by another, and not ours to thaw"
+    finally:
+        gc.unfreeze()
