@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import hashlib
 import json
 import os
 import struct
@@ -27,9 +26,9 @@ from typing import Any, BinaryIO, Self
 
 from workbench import errors
 from workbench.api.encode_rows import CHUNK_ROWS, Chunk, Reading, Row, encode_chunk
-from workbench.errors import RunError, TokenizerError, WorkbenchError
+from workbench.errors import RunError, WorkbenchError
 from workbench.options import MaskOptions, RowOptions
-from workbench.tokens.encode import load_tokenizer, special_ids
+from workbench.tokens.handing import hand_over, take_over
 from workbench.tokens.setting import Setting
 from workbench.training.launchers import clean_environment
 from workbench.types import Finding, TemplateInfo
@@ -155,8 +154,6 @@ class Pool:
 
 def _job(reading: Reading, setting: Setting, home: Path) -> bytes:
     """What a worker needs to know once."""
-    folder = home / "tokenizer"
-    setting.tokenizer.save_pretrained(str(folder))
     template = setting.template
     job = {
         "reading": {
@@ -165,8 +162,7 @@ def _job(reading: Reading, setting: Setting, home: Path) -> bytes:
             "options": _plain(reading.options.changed()),
             "left_out": sorted(reading.left_out),
         },
-        "tokenizer": str(folder),
-        "fingerprint": _fingerprint(setting.tokenizer),
+        "tokenizer": hand_over(setting.tokenizer, home),
         "template": None if template is None else {**asdict(template), "special_tokens": dict(template.special_tokens)},
         "train_on": setting.train_on,
         "max_length": setting.max_length,
@@ -178,14 +174,6 @@ def _job(reading: Reading, setting: Setting, home: Path) -> bytes:
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in options.items()}
-
-
-def _fingerprint(tokenizer: Any) -> str:
-    """Digest of everything that decides ids: the whole fast tokenizer, the special tokens, and its Python class."""
-    tokenizer("")  # resets what an earlier call may have left, such as truncation
-    named = sorted((name, str(text)) for name, text in tokenizer.special_tokens_map.items())
-    said = [tokenizer.backend_tokenizer.to_str(), named, sorted(special_ids(tokenizer)), type(tokenizer).__name__]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _started(log: Path, workers: int) -> subprocess.Popen[bytes]:
@@ -313,13 +301,7 @@ def _error_from(said: list[Any]) -> WorkbenchError:
 
 
 def _setting_of(job: Mapping[str, Any]) -> Setting:
-    tokenizer = load_tokenizer(job["tokenizer"])
-    if _fingerprint(tokenizer) != job["fingerprint"]:
-        raise TokenizerError(
-            f"The tokenizer ({type(tokenizer).__name__}) is not the same when it is saved and loaded again.",
-            remedy="Use workers=1.",
-            code="WB133",
-        )
+    tokenizer = take_over(job["tokenizer"])
     template = None if job["template"] is None else TemplateInfo(**job["template"])
     options = MaskOptions.from_keywords(job["options"])
     return Setting(tokenizer, template, job["train_on"], job["max_length"], job["variables"], options)
@@ -341,11 +323,13 @@ def _work(asked: BinaryIO, answers: BinaryIO) -> None:
         try:
             if setting is None:
                 setting = _setting_of(job)
-                gc.freeze()  # a process of our own: what it imported need not be looked through again and again
+                gc.freeze()  # a process of our own: what it imported need not be looked through again and again,
+                gc.disable()  # and one look behind each chunk is enough, for rows leave next to no cycles
             answer = bytes_of(encode_chunk(json.loads(message[_LENGTH.size :]), start, reading, setting))
         except WorkbenchError as error:
             answer = _error_bytes(error)
         _send(answers, answer)
+        gc.collect()
 
 
 def main() -> None:

@@ -171,7 +171,11 @@ BYTE_FALLBACK = re.compile(r"<0x[0-9A-F]{2}>")
 
 @lru_cache(maxsize=1)
 def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's printable stand-in of each byte, back to the byte."""
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
+    """GPT-2's printable stand-in of each byte, back to the byte.
 
-    return {char: byte for byte, char in bytes_to_unicode().items()}
+    Bytes that print in Latin-1 stand for themselves; the others have the characters from U+0100 on, in their order.
+    Source: GPT-2's encoder.py, bytes_to_unicode.
+    """
+    printing = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(0x100) if byte not in printing]
+    return {chr(byte): byte for byte in printing} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
