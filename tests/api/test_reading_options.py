@@ -108,7 +108,7 @@ def test_a_preference_row_has_two_sequences_and_a_pair():
     pair = enc[1].pair
     shared = pair.prompt_tokens
     assert chosen.input_ids[:shared] == rejected.input_ids[:shared] and chosen.trained and rejected.trained
-    assert trained(enc[1]) .startswith("A pear, number 1.<|im_end|>")  # the first round is prompt
+    assert trained(enc[1]).startswith("A pear, number 1.<|im_end|>")  # the first round is prompt
     first = pair.first_token
     assert chosen.input_ids[:first] == rejected.input_ids[:first]
     assert chosen.input_ids[first] != rejected.input_ids[first]

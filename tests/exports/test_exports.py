@@ -27,7 +27,6 @@ def test_every_recipe_field_is_in_the_table(target):
     assert all(entry.key or entry.derived for entry in TARGETS[target].values())
 
 
-
 CHANGES = {
     "revision": "abc",
     "trust_remote_code": True,

@@ -31,7 +31,7 @@ def job(case: Case, testdata: Path, root: Path) -> dict:
 
 
 def ask(jobs: list[dict], root: Path) -> tuple[dict, dict[str, dict]]:
-    """What axolotl has (`templates`, `functions`), and its answer to each job by name. One process: imports take seconds."""
+    """What axolotl has (`templates`, `functions`), and its answer to each job by name, from one process."""
     root.mkdir(parents=True, exist_ok=True)
     asked, said = root / "jobs.jsonl", root / "answers.jsonl"
     asked.write_text("".join(json.dumps(item) + "\n" for item in jobs), encoding="utf-8")

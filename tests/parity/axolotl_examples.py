@@ -34,8 +34,8 @@ _LONG = [
 _TOOL = {"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": {"type": "object"}}}
 _MARKED = _chat("How are you?", "I'm doing very well, thank you!")
 _MARKED["messages"][1]["train_detail"] = [{"begin_offset": 10, "end_offset": 17, "train": True}]
-_SHORT = _chat("How are you?", "I am doing very well!")
-_SHORT["messages"][1]["train_detail"] = [{"begin_offset": 10, "end_offset": 19, "train": True}]
+_SHORT = _chat("Who?", "Anna; said cat while")
+_SHORT["messages"][1]["train_detail"] = [{"begin_offset": 11, "end_offset": 19, "train": True}]
 _MASKED = _chat("2+2?", "5, no.", "Again.", "4")
 _MASKED["messages"][1]["train_detail"] = [{"begin_offset": 0, "end_offset": 5, "train": False}]
 _MASKED["messages"][3]["train_detail"] = [{"begin_offset": 0, "end_offset": 0, "train": True}]
@@ -117,7 +117,8 @@ def example_entry(reason: str, case: Case, row: dict[str, Any], answer: Any, com
     (ours,) = made_of(enc)
     context = comparison.context(case, enc)
     apart = reason in (APART, SEGMENTS)
-    assert verdict(0, row, ours, answer, context) == ("equal" if apart else reason)
+    found = verdict(0, row, ours, answer, context)
+    assert ("equal" if apart else reason) in found.split(" + "), found
     if apart:  # by default the text is tokenized at once
         enc = comparison.made(case, [row], pieces=None)
         (ours,) = made_of(enc)

@@ -14,7 +14,6 @@ TOKENIZER = "tiny-llama"
 ROWS = 4
 REGISTRY = {
     "bundled:chatml": "chatml",
-    "bundled:llama3": "llama3",
     "bundled:gemma": "gemma",
     "bundled:phi_3": "phi3",
     "bundled:qwen_25": "qwen2_5",
@@ -25,11 +24,12 @@ REGISTRY = {
 
 def _small(case: Case) -> Case | None:
     """The case with the embedded tokenizer; None where it needs a template or marks that are not there."""
-    if case.config.get("chat_template") == "tokenizer_default" or "eot_tokens" in case.config:
+    other = case.config.get("chat_template") == "tokenizer_default" or "eot_tokens" in case.config
+    if other or case.axolotl_type == "messages.chat" or case.axolotl_type.startswith("bradley_terry"):
         return None
     if not (case.template or "").startswith("bundled:"):
         return replace(case, tokenizer=TOKENIZER)
-    if case.template not in REGISTRY or case.axolotl_type == "messages.chat":
+    if case.template not in REGISTRY:
         return None
     name = REGISTRY[case.template]
     config = {**case.config, "chat_template": "jinja", "chat_template_jinja": find(name).source}

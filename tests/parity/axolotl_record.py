@@ -18,6 +18,16 @@ SHOWN = 9
 """Tokens shown before the first and behind the last difference."""
 
 
+MOST = 40
+"""Tokens shown of a row at most."""
+
+
+ROW_CHARACTERS = 500
+"""Characters of a row shown at most."""
+KEPT = "error input_ids labels chosen_ids rejected_ids prompt chosen rejected completion label".split()
+"""Keys of axolotl's answers that are compared."""
+
+
 def writing() -> bool:
     """Whether this run writes what it finds."""
     return os.environ.get("WORKBENCH_WRITE_DOCS") == "1"
@@ -56,6 +66,13 @@ def parts_of_page() -> dict[str, str]:
     return {**parts, "summary": summary(stored("summary")), "refused": refused(stored("refused"))}
 
 
+def slim(answer: dict[str, Any] | list[dict[str, Any]]) -> Any:
+    """An answer without what nothing is compared with: attention masks, columns of the row."""
+    if isinstance(answer, list):
+        return [slim(item) for item in answer]
+    return {name: value for name, value in answer.items() if name in KEPT}
+
+
 def refused(entries: dict[str, str]) -> str:
     """Table of what axolotl refuses."""
     lines = ["| type or template | axolotl 0.19.0 |", "|---|---|"]
@@ -81,6 +98,7 @@ def summary(entries: dict[str, dict[str, Any]]) -> str:
 def example(entry: dict[str, Any]) -> str:
     """A row, and its tokens made by both; trained ones bold."""
     raw = json.dumps(entry["row"], ensure_ascii=False)
+    raw = raw if len(raw) <= ROW_CHARACTERS else f"{raw[: ROW_CHARACTERS // 2]} …"
     head = f"`{entry['case']}`\n\n```json\n{raw}\n```\n\n"
     lines = ["| | |", "|---|---|"]
     for name in ("ours", "axolotl"):
@@ -103,6 +121,8 @@ def token_line(tokens: list[str], trained: list[bool], first: int, last: int) ->
         f"**{_code(token)}**" if flag else _code(token)
         for token, flag in zip(tokens[low:high], trained[low:high], strict=True)
     ]
+    if len(shown) > MOST:
+        shown = [*shown[: MOST - SHOWN], "…", *shown[-SHOWN:]]
     return " ".join([*(["…"] if low else []), *shown, *(["…"] if high < len(tokens) else [])])
 
 

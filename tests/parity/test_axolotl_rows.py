@@ -15,7 +15,7 @@ from axolotl_golden_cases import GOLDEN, ROWS
 from axolotl_limits import NOT_COMPARED, REFUSED, function_of
 from axolotl_ours import encoded, made_of
 from axolotl_reasons import SENTINELS
-from axolotl_record import parts_of_page, store, stored, write_page, writing
+from axolotl_record import parts_of_page, slim, store, stored, write_page, writing
 from axolotl_tokenizers import tokenizer_folder
 from axolotl_verdicts import Context, verdict
 
@@ -197,7 +197,10 @@ def test_the_golden_answers_are_axolotls(comparison):
         answer = comparison.answers[f"golden {name}"]
         assert "error" not in answer, (name, answer)
         rows = rows_of(case, comparison.testdata)[-ROWS:]
-        found[name] = {"rows": answer["rows"], "verdicts": comparison.verdicts(case, rows, answer["rows"])}
+        found[name] = {
+            "rows": [slim(row) for row in answer["rows"]],
+            "verdicts": comparison.verdicts(case, rows, answer["rows"]),
+        }
     comparison.summary["golden"] = found
     if not writing():
         assert stored("masks") == found
