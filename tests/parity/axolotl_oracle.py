@@ -174,9 +174,10 @@ def alone(made, row):
 
 
 def said(error):
-    """Kind and first line of an error."""
+    """Kind and first line of an error; of a validation error the first thing that is wrong."""
     lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:300]}"
+    wrong = lines[2].strip().split(" [type=")[0] if lines[0].endswith("AxolotlConfigWCapabilities") else lines[0]
+    return f"{type(error).__name__}: {wrong.strip()[:300]}"
 
 
 def without_fingerprints():

@@ -7,8 +7,11 @@ WORKBENCH_WRITE_DOCS=1, and so are the marked parts of docs/axolotl-differences.
 import json
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from workbench.types import IGNORE
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -67,10 +70,28 @@ def parts_of_page() -> dict[str, str]:
 
 
 def slim(answer: dict[str, Any] | list[dict[str, Any]]) -> Any:
-    """An answer without what nothing is compared with: attention masks, columns of the row."""
+    """An answer without what nothing is compared with, and labels that repeat ids as spans of trained tokens."""
     if isinstance(answer, list):
         return [slim(item) for item in answer]
-    return {name: value for name, value in answer.items() if name in KEPT}
+    kept = {name: value for name, value in answer.items() if name in KEPT}
+    labels, ids = kept.get("labels"), kept.get("input_ids")
+    if labels and len(labels) == len(ids) and all(label in (IGNORE, id) for label, id in zip(labels, ids, strict=True)):
+        edges = [i for i, (one, other) in enumerate(pairwise([IGNORE, *labels, IGNORE])) if (one < 0) != (other < 0)]
+        kept["labels"] = {"trained": [edges[i : i + 2] for i in range(0, len(edges), 2)]}
+    return kept
+
+
+def full(answer: dict[str, Any] | list[dict[str, Any]]) -> Any:
+    """The answer that `slim` was given, as far as it is compared."""
+    if isinstance(answer, list):
+        return [full(item) for item in answer]
+    labels = answer.get("labels")
+    if not isinstance(labels, dict):
+        return answer
+    made = [IGNORE] * len(answer["input_ids"])
+    for start, end in labels["trained"]:
+        made[start:end] = answer["input_ids"][start:end]
+    return {**answer, "labels": made}
 
 
 def refused(entries: dict[str, str]) -> str:
