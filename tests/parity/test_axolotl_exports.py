@@ -16,8 +16,8 @@ from workbench.recipes import Recipe
 from workbench.rows.convert import convert_all
 from workbench.templates.registry import find
 from workbench.tokens.encode import load_tokenizer, special_tokens
-from workbench.tokens.examples import Setting, tokenize
-from workbench.types import TokenizedExample
+from workbench.tokens.sequences import sequences
+from workbench.tokens.setting import Setting
 
 DRIVER = Path(__file__).with_name("axolotl_driver.py")
 TOKENIZERS = ("qwen2.5", "mistral-v1", "phi-3-mini", "titan-tiny")
@@ -78,11 +78,13 @@ def facts_of(model, rows, type, recipe):
     tokenizer = load_tokenizer(str(model))
     template = find(str(model)) if type in CHATS else None
     examples = [example for example, _ in convert_all(rows, type, COLUMNS.get(type, {})) if example is not None]
-    results = list(tokenize(examples, Setting(tokenizer, template, recipe.train_on, recipe.max_length)))
+    made = sequences(examples, Setting(tokenizer, template, recipe.train_on, recipe.max_length))
     kept = [
-        (example, result)
-        for example, result in zip(examples, results, strict=True)
-        if isinstance(result, TokenizedExample) and result.trained
+        (example, part)
+        for example, parts in zip(examples, made, strict=True)
+        if isinstance(parts, tuple)
+        for part in parts
+        if part.trained
     ]
     return ExportFacts(
         model=str(model),
