@@ -216,7 +216,12 @@ def main(jobs_path, answers_path):
     from axolotl.utils.chat_templates.base import _CHAT_TEMPLATES
 
     without_fingerprints()
-    with open(answers_path, "w", encoding="utf-8") as out, contextlib.chdir(tempfile.mkdtemp()):
+    with (
+        open(answers_path, "w", encoding="utf-8") as out,
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),  # axolotl writes logs where it stands
+    ):
+        tempfile.tempdir = folder
         out.write(json.dumps({"templates": _CHAT_TEMPLATES, "functions": functions()}) + "\n")
         for line in Path(jobs_path).read_text(encoding="utf-8").splitlines():
             job = json.loads(line)
