@@ -1,13 +1,16 @@
 // Bundle each anywidget module, and one style sheet for all of them, into workbench/static.
+import { readdirSync } from 'node:fs';
+
 import { build } from 'esbuild';
 
+const SOURCES = 'labextension/src/widgets';
+/** Shared by the modules; no widget of their own. */
+const SHARED = new Set(['afm.ts', 'card.ts']);
+const modules = readdirSync(SOURCES).filter(name => name.endsWith('.ts') && !SHARED.has(name));
+
 await build({
-  entryPoints: {
-    tokens: 'labextension/src/widgets/tokens.ts',
-    picker: 'labextension/src/widgets/picker.ts',
-    run: 'labextension/src/widgets/run.ts',
-    widgets: 'labextension/style/widgets.css'
-  },
+  entryPoints: [...modules.map(name => `${SOURCES}/${name}`), 'labextension/style/widgets.css'],
+  entryNames: '[name]',
   bundle: true,
   format: 'esm',
   target: 'es2022',

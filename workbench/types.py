@@ -35,6 +35,7 @@ class Finding:
         field: Dataset path, such as `messages[1].content`.
         remedy: What to do about it.
         line: Line of the source file (1-based), where rows are lines.
+        token: Token of the row's (first) sequence that it is about, 0-based; None where it is about a field or the row.
     """
 
     code: str
@@ -44,6 +45,7 @@ class Finding:
     field: str | None = None
     remedy: str = ""
     line: int | None = None
+    token: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

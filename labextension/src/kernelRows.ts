@@ -2,7 +2,7 @@
 import type { Kernel } from '@jupyterlab/services';
 
 import type { RequestDetail } from './components/askKernel';
-import { COMM_TARGET, parseAnswer } from './wire';
+import { COMM_TARGET, parseEnvelope } from './wire';
 
 interface Waiting {
   resolve(answer: unknown): void;
@@ -38,7 +38,7 @@ class Channel {
   }
 
   private receive(data: unknown): void {
-    const { id } = parseAnswer(data);
+    const { id } = parseEnvelope(data);
     const asked = this.waiting.get(id);
     this.waiting.delete(id);
     asked?.resolve(data);

@@ -34,7 +34,9 @@ def widgets(tmp_path_factory) -> Path:
             pytest.skip("the front end is not built; run jlpm install and jlpm build")
         return built
     out = tmp_path_factory.mktemp("widgets")
-    entries = [f"labextension/src/widgets/{name}.ts" for name in ("tokens", "picker")]
+    sources = ROOT / "labextension" / "src" / "widgets"
+    names = {path.stem for path in sources.glob("*.ts")} - {"afm", "card", "run"}
+    entries = [f"labextension/src/widgets/{name}.ts" for name in sorted(names)]
     bundle = [
         str(esbuild),
         *entries,

@@ -96,6 +96,10 @@ class ShownBatch:
         }
         return ShownBatch(self.batches, self.rows, self.batch, verdict)
 
+    def questions(self) -> dict[str, comm.Question]:
+        """What the page can ask."""
+        return comm.row_questions(self)
+
     def row_at(self, position: int) -> dict[str, Any]:
         """View of one row of the batch, of the tokens around the first difference where it is too long for the page."""
         return self._row_view(position, ASKED_TOKENS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 TARGET = "finetune-workbench"
@@ -16,8 +16,20 @@ WIDGET = "widget"
 """Handle in a widget's payload: its questions come to the widget itself, and only a handle makes the page ask."""
 
 
+Question = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Takes the members of a question, gives the members of its answer."""
+
+
 class Askable(Protocol):
-    """What the page can ask of a shown object."""
+    """A shown object that the page can ask."""
+
+    def questions(self) -> Mapping[str, Question]:
+        """What can be asked, by `op`."""
+        ...
+
+
+class Browsable(Protocol):
+    """An object with rows to look at."""
 
     def row_at(self, position: int) -> dict[str, Any]:
         """View of the row at a position."""
@@ -30,6 +42,15 @@ class Askable(Protocol):
     def position_of_problem(self, after: int) -> int | None:
         """Position of the next row with a finding."""
         ...
+
+
+def row_questions(shown: Browsable) -> dict[str, Question]:
+    """The questions that every object with rows answers: `row`, `find`, `problem`."""
+    return {
+        "row": lambda asked: {"row": shown.row_at(int(asked["position"]))},
+        "find": lambda asked: {"position": shown.position_with(str(asked["text"]), int(asked.get("after", -1)))},
+        "problem": lambda asked: {"position": shown.position_of_problem(int(asked.get("after", -1)))},
+    }
 
 
 _SHARED: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
@@ -82,14 +103,11 @@ def answered(shown: Askable, asked: Mapping[str, Any]) -> dict[str, Any]:
         shown: What is asked about.
         asked: `{"id", "op", …}` of docs/wire.md section 4.
     """
-    number = asked.get("id")
+    number, op = asked.get("id"), asked.get("op")
     try:
-        if asked.get("op") == "row":
-            return {"id": number, "row": shown.row_at(int(asked["position"]))}
-        if asked.get("op") == "find":
-            return {"id": number, "position": shown.position_with(str(asked["text"]), int(asked.get("after", -1)))}
-        if asked.get("op") == "problem":
-            return {"id": number, "position": shown.position_of_problem(int(asked.get("after", -1)))}
+        question = shown.questions().get(str(op))
+        if question is None:
+            return {"id": number, "error": f"unknown question {op!r}"}
+        return {"id": number, **question(asked)}
     except Exception as error:  # noqa: BLE001  # the page's boundary: the error is shown where the question was asked
         return {"id": number, "error": f"{type(error).__name__}: {error}"}
-    return {"id": number, "error": f"unknown question {asked.get('op')!r}"}

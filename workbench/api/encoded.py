@@ -134,6 +134,10 @@ class Encoded(Sequence[EncodedRow]):
 
     # Answers to the page
 
+    def questions(self) -> dict[str, comm.Question]:
+        """What the page can ask."""
+        return comm.row_questions(self)
+
     def row_at(self, position: int) -> dict[str, Any]:
         """View of the sequence at a position, of as many tokens as the page can show."""
         return self._shown(position, ASKED_TOKENS)

@@ -2,3 +2,6 @@
 
 TOKENS_MIME = "application/vnd.finetune-workbench.tokens+json"
 RUN_MIME = "application/vnd.finetune-workbench.run+json"
+TEMPLATE_MIME = "application/vnd.finetune-workbench.template+json"
+BATCH_MIME = "application/vnd.finetune-workbench.batch+json"
+ANSWERS_MIME = "application/vnd.finetune-workbench.answers+json"

@@ -1,6 +1,7 @@
-/** Ask the kernel for a row that is not in the output; the host of the component carries the question. */
-import { parseAnswer } from '../wire';
-import type { KernelAnswer, KernelRequest } from '../wire';
+/** Ask the kernel for what is not in the output; the host of the component carries the question. */
+import type { Parser } from '../parse';
+import { parseEnvelope } from '../wire';
+import type { KernelRequest } from '../wire';
 
 export const REQUEST_EVENT = 'wb-request-row';
 
@@ -20,11 +21,12 @@ export class NoKernelError extends Error {
  *
  * Rejects with NoKernelError when there is no host or no kernel object, with Error when the kernel refuses.
  */
-export async function askKernel(
+export async function askKernel<T>(
   node: HTMLElement,
   handle: string | null,
-  message: KernelRequest
-): Promise<KernelAnswer> {
+  message: KernelRequest,
+  parse: Parser<T>
+): Promise<T> {
   if (handle === null) {
     throw new NoKernelError('This output has no kernel object.');
   }
@@ -40,9 +42,9 @@ export async function askKernel(
       reject(new NoKernelError('Nobody here can ask the kernel.'));
     }
   });
-  const answer = parseAnswer(raw);
-  if (answer.error !== null) {
-    throw new Error(answer.error);
+  const { error } = parseEnvelope(raw);
+  if (error !== null) {
+    throw new Error(error);
   }
-  return answer;
+  return parse(raw, message.op);
 }

@@ -238,6 +238,9 @@ export function emptyRow(title: string): Row {
     tables: { reason: none, field: none, line: none, role: none },
     segments: none,
     documents: none,
-    findings: none
+    findings: none,
+    measures: {},
+    media: none,
+    desirable: null
   };
 }

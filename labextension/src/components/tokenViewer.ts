@@ -3,6 +3,7 @@
  *
  * Knows rows and keys; drawing is done by the parts. Rows that are not in the output are asked of the kernel.
  */
+import { rowAnswer } from '../wire';
 import type { Row, TokensPayload } from '../wire';
 import { askKernel, NoKernelError } from './askKernel';
 import { codeLine } from './codeLine';
@@ -245,7 +246,7 @@ class Viewer {
   }
 
   private async fetchRow(position: number): Promise<Row | null> {
-    const answer = await this.ask(() => askKernel(this.node, this.payload.handle, { op: 'row', position }));
+    const answer = await this.ask(() => askKernel(this.node, this.payload.handle, { op: 'row', position }, rowAnswer));
     const row = answer?.row ?? null;
     if (row !== null) {
       this.rows.set(position, row);
@@ -277,7 +278,7 @@ class Viewer {
       return;
     }
     const answer = await this.ask(() =>
-      askKernel(this.node, this.payload.handle, { op: 'find', text, after: this.position })
+      askKernel(this.node, this.payload.handle, { op: 'find', text, after: this.position }, rowAnswer)
     );
     const position = answer?.position ?? null;
     if (answer !== null && position === null) {
@@ -307,7 +308,7 @@ class Viewer {
   private async nextProblemRow(): Promise<number | null> {
     if (this.payload.handle !== null) {
       const answer = await this.ask(() =>
-        askKernel(this.node, this.payload.handle, { op: 'problem', after: this.position })
+        askKernel(this.node, this.payload.handle, { op: 'problem', after: this.position }, rowAnswer)
       );
       if (answer !== null) {
         return answer.position;
