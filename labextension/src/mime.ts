@@ -8,11 +8,12 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import { extension } from './cardRenderer';
 import type { Kind } from './cardRenderer';
+import { pairCard } from './components/pairCard';
 import { runCard } from './components/runCard';
 import { tokenViewer } from './components/tokenViewer';
 import { preferences } from './preferences';
 import { restTransport } from './runs/transport';
-import { parseRun, parseTokens, RUN_MIME, TOKENS_MIME } from './wire';
+import { PAIRS_MIME, parsePairs, parseRun, parseTokens, RUN_MIME, TOKENS_MIME } from './wire';
 
 const tokens: Kind<ReturnType<typeof parseTokens>> = {
   mime: TOKENS_MIME,
@@ -32,8 +33,15 @@ const run: Kind<ReturnType<typeof parseRun>> = {
   }
 };
 
+const pairs: Kind<ReturnType<typeof parsePairs>> = {
+  mime: PAIRS_MIME,
+  parse: parsePairs,
+  make: (payload, _trusted, trans) => pairCard({ payload, spaces: preferences.spaces }, trans)
+};
+
 const extensions: IRenderMime.IExtension[] = [
   extension('tokens', 'Shows what each token of a row is and whether it is trained.', tokens),
+  extension('pairs', 'Shows two answers to one prompt side by side.', pairs),
   extension('run', 'Shows a training run.', run)
 ];
 

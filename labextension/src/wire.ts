@@ -7,6 +7,8 @@ export { WireError } from './parse';
 export type { Difference, Finding } from './wire/findings';
 export { COMM_TARGET, parseEnvelope, rowAnswer } from './wire/kernel';
 export type { KernelRequest, RowAnswer } from './wire/kernel';
+export { pairAnswer, parsePairs, PAIRS_MIME } from './wire/pairs';
+export type { Pair, PairSide, PairsPayload } from './wire/pairs';
 export { parsePicker, parseScan } from './wire/picker';
 export type { PickerCell, PickerChange, PickerScan, PickerState } from './wire/picker';
 export { parseRun, RUN_MIME } from './wire/runs';

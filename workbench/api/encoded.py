@@ -14,6 +14,7 @@ from workbench.api import comm
 from workbench.api.batches import Batches
 from workbench.api.data import Data, _Choice
 from workbench.api.encoded_row import EncodedRow
+from workbench.api.pairs import pair_bundle, pair_questions, pairs_shown, shows_pairs
 from workbench.api.template import ChatTemplate
 from workbench.checks.parts import check_parts
 from workbench.checks.rows import summary
@@ -29,7 +30,7 @@ from workbench.views.tokens import Heading, payload, plain_text, static_html
 from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, labelled, window
 
 if TYPE_CHECKING:
-    from workbench.widgets.tokens import TokenViewer
+    from workbench.widgets.card import Card
 
 Parts = tuple[TokenizedExample, ...]
 """The sequences of one data row."""
@@ -93,6 +94,14 @@ class Encoded(Sequence[EncodedRow]):
         return Vocabulary(special_ids(tokenizer), lru_cache(maxsize=None)(lambda token: token_bytes(tokenizer, token)))
 
     @cached_property
+    def pair_rows(self) -> list[int]:
+        """Data rows that have two sequences, in order: the pairs, and in a mixture a text of two chunks."""
+        parts: dict[int, int] = {}
+        for row, part in self.sequences:
+            parts[row] = part + 1
+        return [row for row, count in parts.items() if count == 2]
+
+    @cached_property
     def train_rows(self) -> tuple[TrainRow, ...]:
         """What the trainer is given: rows with at least one trained token, packed where packing is on."""
         rows = [
@@ -136,7 +145,7 @@ class Encoded(Sequence[EncodedRow]):
 
     def questions(self) -> dict[str, comm.Question]:
         """What the page can ask."""
-        return comm.row_questions(self)
+        return {**comm.row_questions(self), **pair_questions(self)}
 
     def row_at(self, position: int) -> dict[str, Any]:
         """View of the sequence at a position, of as many tokens as the page can show."""
@@ -215,20 +224,26 @@ class Encoded(Sequence[EncodedRow]):
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        if shows_pairs(self):
+            return pair_bundle(self, self.usable[0], "enc", repr(self))
         return self.bundle(0, "enc")
 
-    def widget(self) -> TokenViewer:
-        """The viewer as a widget, for hosts that show widgets but not our mime type (VS Code, Colab, marimo).
+    def widget(self) -> Card:
+        """The viewer (of preference rows the pair card) as a widget, for hosts that show widgets but not our mime type.
 
         Raises:
             DataError: WB558 where no row has tokens.
         """
+        from workbench.widgets.pairs import PairCard
         from workbench.widgets.tokens import TokenViewer
 
         if not self.usable:
             raise DataError(
                 f"No row of {self.data.source.title} has tokens.", remedy="Look at enc.findings.", code="WB558"
             )
+        if shows_pairs(self):
+            shown = pairs_shown(self, self.usable[0], "enc", handle=comm.WIDGET)
+            return PairCard(shown, lambda asked: comm.answered(self, asked))
         heading = replace(self.heading("enc"), handle=comm.WIDGET)
         return TokenViewer(payload(self._window(0), heading), lambda asked: comm.answered(self, asked))
 

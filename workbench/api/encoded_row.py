@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from workbench.api.pairs import is_pair, pair_bundle
 from workbench.errors import DataError
 from workbench.tokens.pairs import Pair, compare
 from workbench.types import Finding, TokenizedExample
@@ -106,4 +107,6 @@ class EncodedRow:
         position = bisect_left(self.enc.sequences, (self.row, 0))
         if self.enc.sequences[position : position + 1] != [(self.row, 0)]:
             return {"text/plain": repr(self), "text/html": f"<pre>{escape(repr(self))}</pre>"}
+        if self.token is None and is_pair(self.enc, self.row):
+            return pair_bundle(self.enc, self.row, self.code(), repr(self))
         return self.enc.bundle(position, self.code(), self.token)

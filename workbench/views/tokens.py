@@ -91,7 +91,7 @@ def static_html(view: Mapping[str, Any]) -> str:
     """A snapshot without script or style sheet: what a saved notebook shows on any viewer."""
     rows = [row for row in view["rows"] if row["position"] == view["first"]] or list(view["rows"][:1])
     head = f"<b>{escape(view['title'])}</b> <span>{escape(view['subtitle'])}</span>"
-    blocks = [_row_html(row) for row in rows]
+    blocks = [row_html(row) for row in rows]
     legend = (
         f'<div style="font:12px sans-serif;margin-top:6px"><span style="{TRAINED}">trained</span> is filled and '
         "underlined, masked is plain; a loss is computed on trained tokens only.</div>"
@@ -99,7 +99,8 @@ def static_html(view: Mapping[str, Any]) -> str:
     return f'<div class="wb-static"><div style="font:13px sans-serif">{head}</div>{"".join(blocks)}{legend}</div>'
 
 
-def _row_html(row: Mapping[str, Any]) -> str:
+def row_html(row: Mapping[str, Any], *, titled: bool = True) -> str:
+    """One row of a snapshot: its title and counts, its tokens, its findings."""
     tokens = row["tokens"]
     shown = range(min(len(tokens["id"]), STATIC_TOKENS))
     starts = {document["start"] for document in row["documents"]}
@@ -118,7 +119,7 @@ def _row_html(row: Mapping[str, Any]) -> str:
         for item in row["findings"][:5]
     )
     title = f'<div style="font:12px sans-serif;margin:4px 0">{escape(row["title"])}: {escape(counts(row))}</div>'
-    return f'{title}<div style="{STYLE}">{"".join(parts)}</div>{rest}{findings}'
+    return f'{title if titled else ""}<div style="{STYLE}">{"".join(parts)}</div>{rest}{findings}'
 
 
 def _style(tokens: Mapping[str, Any], i: int, starts: set[int]) -> tuple[str, int]:

@@ -78,6 +78,7 @@ const ICONS = {
   warning: 'M7 1.8l5.6 10H1.4zM7 5.6v3M7 10.2v.1',
   info: 'M7 1.5a5.5 5.5 0 1 0 .01 0M7 6.4v4M7 3.9v.1',
   dash: 'M3 7h8',
+  differs: 'M2.5 5h9M2.5 9h9M9.5 2l-5 10',
   unknown: 'M4.8 5a2.3 2.3 0 1 1 3.3 2.1c-.8.4-1.1.8-1.1 1.6M7 11.2v.1',
   previous: 'M9 3L4.5 7 9 11',
   next: 'M5 3l4.5 4L5 11',

@@ -28,6 +28,8 @@ export interface RowModel {
   readonly placed: readonly PlacedFinding[];
   /** Tokens that findings are about, ascending, each once. */
   readonly problems: readonly number[];
+  /** A token with a sign of its own: where two rows part. */
+  readonly parting: number | null;
   isProblem(token: number): boolean;
   blockOf(token: number): number;
   /** First token at or after `from` whose text or id matches, going round once; null when there is none. */
@@ -193,7 +195,7 @@ function finder(row: Row): (needle: string, from: number) => number | null {
   };
 }
 
-export function rowModel(row: Row): RowModel {
+export function rowModel(row: Row, parting: number | null = null): RowModel {
   const blocks = coverWithBlocks(row);
   const placed = row.findings.map(finding => place(row, blocks, finding));
   const tokens = new Set(placed.map(item => item.token).filter(token => token !== null));
@@ -205,6 +207,7 @@ export function rowModel(row: Row): RowModel {
     blocks,
     placed,
     problems: [...tokens].sort((a, b) => a - b),
+    parting,
     isProblem: token => tokens.has(token),
     blockOf: blockFinder(blocks),
     find: finder(row)

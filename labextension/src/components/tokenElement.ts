@@ -14,7 +14,8 @@ function classesOf(model: RowModel, token: number, problem: boolean): string {
     model.row.tokens.trained[token] === 1 ? 'wb-trained' : 'wb-masked',
     shape === 'plain' ? '' : `wb-${shape}`,
     fieldOf(model.row, token) === null ? 'wb-tmpl' : '',
-    problem ? 'wb-problem' : ''
+    problem ? 'wb-problem' : '',
+    model.parting === token ? 'wb-parting' : ''
   ]
     .filter(name => name !== '')
     .join(' ');
@@ -53,6 +54,8 @@ export function tokenElement(
   }
   if (model.isProblem(token)) {
     node.append(icon('warning', 'wb-in'));
+  } else if (model.parting === token) {
+    node.append(icon('differs', 'wb-in'));
   }
   return node;
 }

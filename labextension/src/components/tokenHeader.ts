@@ -43,7 +43,7 @@ export function agreementBadge(badge: Badge, trans: Trans): HTMLElement {
   }
 }
 
-export function differenceLine(payload: TokensPayload, trans: Trans): HTMLElement | null {
+export function differenceLine(payload: Pick<TokensPayload, 'badge'>, trans: Trans): HTMLElement | null {
   const words = payload.badge?.state === 'differs' ? differenceWords(payload.badge, trans) : '';
   return words === '' ? null : h('div', { class: 'wb-finding wb-error' }, icon('cross'), h('div', {}, words));
 }

@@ -11,7 +11,8 @@ import { paddingEnd, shapeOf } from './tokenLayout';
 export interface Inspected {
   readonly model: RowModel;
   readonly token: number;
-  readonly payload: TokensPayload;
+  /** What the payload says about all rows. */
+  readonly payload: Pick<TokensPayload, 'template' | 'reasons'>;
 }
 
 const encoder = new TextEncoder();
@@ -30,7 +31,8 @@ export function bytesOf(model: RowModel, token: number): string {
 /** What a token is called in a sentence: its text in quotes, or its bytes. */
 export function spokenToken(model: RowModel, token: number, trans: Trans): string {
   const { tokens } = model.row;
-  const label = tokens.trained[token] === 1 ? trans.__('trained') : trans.__('masked');
+  const state = tokens.trained[token] === 1 ? trans.__('trained') : trans.__('masked');
+  const label = model.parting === token ? trans.__('%1, first difference', state) : state;
   switch (shapeOf(model, token)) {
     case 'padding':
       return trans.__('%1 padding tokens', paddingEnd(model, token) - token);

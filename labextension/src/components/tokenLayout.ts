@@ -39,8 +39,13 @@ export interface Measure {
 
 const LONGEST_PART = 16;
 const GAP = 1.5;
-/** Width in pixels of a problem's sign and its dashed frame. */
+/** Width in pixels of a sign behind a token's text, with its frame. */
 const SIGN = 21;
+
+/** Whether a sign stands behind the token's text. */
+function hasSign(model: RowModel, token: number): boolean {
+  return model.isProblem(token) || model.parting === token;
+}
 
 export function shapeOf(model: RowModel, token: number): TokenShape {
   const { tokens } = model.row;
@@ -237,7 +242,7 @@ function breakBlock(
   const breaker = new LineBreaker(block, width, start);
   for (let token = start; token < end; token += 1) {
     const shape = shapeOf(model, token);
-    const sign = model.isProblem(token) ? SIGN : 0;
+    const sign = hasSign(model, token) ? SIGN : 0;
     if (shape === 'plain') {
       breakToken(breaker, token, extents.of(token), width, sign);
       continue;

@@ -143,6 +143,9 @@ export const row = object({
 });
 export type Row = Parsed<typeof row>;
 
+/** The chat template, for the inspector. */
+export const template = nullable(object({ name: string, sha256: string, origin: string, lines: array(string) }));
+
 const tokensPayload = object({
   version: oneOf(1),
   kind: oneOf('rows', 'batch'),
@@ -162,7 +165,7 @@ const tokensPayload = object({
   ),
   first: integer,
   rows: array(row),
-  template: nullable(object({ name: string, sha256: string, origin: string, lines: array(string) })),
+  template,
   reasons: dictionary(string),
   badge: nullable(
     object({
