@@ -8,16 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import RecipeError
-from workbench.memory.allocator import (
-    EMPTY_CACHE,
-    LARGE_SEGMENT,
-    MIB,
-    CachingAllocator,
-    OutOfMemoryError,
-    Settings,
-    replay,
-    smallest_capacity,
-)
+from workbench.memory.alloc_conf import LARGE_SEGMENT, MIB, Settings
+from workbench.memory.allocator import EMPTY_CACHE, CachingAllocator, OutOfMemoryError, replay, smallest_capacity
 
 GIB = 1024 * MIB
 SETTINGS = {
