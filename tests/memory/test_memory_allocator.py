@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from workbench.errors import RecipeError
 from workbench.memory.alloc_conf import LARGE_SEGMENT, MIB, Settings
-from workbench.memory.allocator import EMPTY_CACHE, CachingAllocator, OutOfMemoryError, replay, smallest_capacity
+from workbench.memory.allocator import CachingAllocator, OutOfMemoryError
+from workbench.memory.replay import EMPTY_CACHE, replay, smallest_capacity
 
 GIB = 1024 * MIB
 SETTINGS = {

@@ -1,7 +1,7 @@
-"""What CUDA's caching allocator reserves for a given order of allocations: a replay, without a GPU and without torch.
+"""What CUDA's caching allocator reserves for a given order of allocations: its model, without a GPU.
 
-    events = [(1, 3 * MIB), (2, 700), (1, -3 * MIB), EMPTY_CACHE]
-    replay(events).peak_reserved
+    allocator = CachingAllocator(Settings(expandable_segments=True), capacity=24 * 1024 * MIB)
+    block = allocator.allocate(3 * MIB)
 
 The allocator takes memory from the driver in segments and hands out blocks of them. A request is rounded, the smallest
 free block that holds it is taken and, where the rest is worth keeping, split; a freed block merges with its free
@@ -15,8 +15,6 @@ our own).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from workbench.memory.alloc_conf import LARGE_SEGMENT, MIB, Settings
 
@@ -30,11 +28,6 @@ LARGE_REQUEST = 10 * MIB
 """From it on a request gets a segment of its own size (kMinLargeAlloc)."""
 SEGMENT_MULTIPLE = 2 * MIB
 """Own segments are rounded up to it (kRoundLarge)."""
-
-Event = tuple[int, int]
-"""`(key, bytes)` allocates and `(key, -bytes)` frees what `key` holds; keys are positive. `EMPTY_CACHE` is (0, 0)."""
-EMPTY_CACHE: Event = (0, 0)
-
 
 ENDLESS = 2**50
 """Addresses of an expandable segment; torch reserves more of them than the card has memory."""
@@ -363,69 +356,3 @@ def _next_division(size: int, divisions: int) -> int:
     """Round up to the next of `divisions` equal steps between two powers of two."""
     floor = 1 << (size.bit_length() - 1)
     return size if size == floor else floor + _up(size - floor, max(1, floor // divisions))
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """What a replay found.
-
-    Attributes:
-        peak_reserved: Most bytes taken from the driver at once: torch.cuda.max_memory_reserved.
-        peak_active: Most bytes of blocks handed out: torch.cuda.max_memory_allocated.
-        reserved: Bytes taken from the driver at the end.
-        retries: How often the cache was given back to serve a request.
-        failed_at: Index of the event that the card could not serve; None where all were.
-    """
-
-    peak_reserved: int
-    peak_active: int
-    reserved: int
-    retries: int
-    failed_at: int | None = None
-
-    @property
-    def fits(self) -> bool:
-        """Whether every request was served."""
-        return self.failed_at is None
-
-
-def replay(events: Sequence[Event], settings: Settings | None = None, capacity: int | None = None) -> Replay:
-    """Let the allocator serve `events` in order.
-
-    Args:
-        events: Allocations and releases; a key that is released must be held.
-        settings: PYTORCH_CUDA_ALLOC_CONF; None is torch's default.
-        capacity: Bytes of the card that the allocator may take (card less context); None has no limit.
-    """
-    allocator = CachingAllocator(settings, capacity)
-    held: dict[int, Block] = {}
-    failed: int | None = None
-    for index, (key, size) in enumerate(events):
-        if size > 0:
-            try:
-                held[key] = allocator.allocate(size)
-            except OutOfMemoryError:
-                failed = index
-                break
-        elif size < 0:
-            allocator.release(held.pop(key))
-        else:
-            allocator.empty_cache()
-    return Replay(allocator.peak_reserved, allocator.peak_active, allocator.reserved, allocator.retries, failed)
-
-
-def smallest_capacity(events: Sequence[Event], settings: Settings | None = None, step: int = 8 * MIB) -> int:
-    """Bytes with which the allocator just serves all events, giving its cache back where it has to.
-
-    Between the live peak and what it reserves without a limit; found by bisection to `step` bytes, on the assumption
-    that a larger card never serves less.
-    """
-    free = replay(events, settings)
-    low, high = free.peak_active - step, free.peak_reserved
-    while high - low > step:
-        middle = (low + high) // 2
-        if replay(events, settings, middle).fits:
-            high = middle
-        else:
-            low = middle
-    return high
