@@ -108,8 +108,12 @@ export function object<S extends Shape>(shape: S): Parser<ShapeOf<S>> {
 }
 
 export function dictionary<T>(parser: Parser<T>): Parser<Readonly<Record<string, T>>> {
-  return (value, path) =>
-    Object.fromEntries(
-      Object.entries(members(value, path)).map(([key, item]) => [key, parser(item, `${path}.${key}`)])
-    );
+  return (value, path) => {
+    // Without a prototype: a key of the data may be called `constructor`.
+    const found = Object.create(null) as Record<string, T>;
+    for (const [key, item] of Object.entries(members(value, path))) {
+      found[key] = parser(item, `${path}.${key}`);
+    }
+    return found;
+  };
 }

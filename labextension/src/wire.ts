@@ -5,6 +5,7 @@
  */
 export { WireError } from './parse';
 export type { Difference, Finding } from './wire/findings';
+export type { Columns } from './wire/columns';
 export { COMM_TARGET, parseEnvelope, rowAnswer } from './wire/kernel';
 export type { KernelRequest, RowAnswer } from './wire/kernel';
 export { pairAnswer, parsePairs, PAIRS_MIME } from './wire/pairs';
@@ -14,4 +15,4 @@ export type { PickerCell, PickerChange, PickerScan, PickerState } from './wire/p
 export { parseRun, RUN_MIME } from './wire/runs';
 export type { RunPayload } from './wire/runs';
 export { parseTokens, TOKENS_MIME } from './wire/tokens';
-export type { Columns, Medium, Row, Segment, TokensPayload } from './wire/tokens';
+export type { Medium, Row, Segment, TokensPayload } from './wire/tokens';

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import workbench as wb
+from tests.views.wire_reader import spread
 from workbench import tiny_llama
 from workbench.api import comm
 from workbench.errors import DataError, RecipeError, TemplateError
@@ -45,7 +46,7 @@ def test_the_snapshot_is_inert_and_keeps_hostile_text_as_text(enc):
 
 def test_the_payload_has_a_column_entry_for_every_token(enc):
     row = enc._repr_mimebundle_()[TOKENS_MIME]["rows"][-1]
-    lengths = {len(values) for values in row["tokens"].values()}
+    lengths = {len(values) for values in spread(row).values()}
     assert len(lengths) == 1
     assert sum(segment["end"] - segment["start"] for segment in row["segments"]) == lengths.pop()
     assert "messages[1].content" in row["tables"]["field"]

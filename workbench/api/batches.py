@@ -13,7 +13,8 @@ from workbench.tokens.pack import Plan, TrainRow, epoch_order, packed, padded
 from workbench.types import Batch, Difference
 from workbench.views import TOKENS_MIME
 from workbench.views.columns import joined_view, padded_view
-from workbench.views.tokens import Heading, payload, plain_text, static_html
+from workbench.views.compact import compact
+from workbench.views.tokens import Heading, explained, payload, plain_text, static_html
 from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, cut, labelled, window
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class ShownBatch:
 
     def row_at(self, position: int) -> dict[str, Any]:
         """View of one row of the batch, of the tokens around the first difference where it is too long for the page."""
-        return self._row_view(position, ASKED_TOKENS)
+        return explained(self._row_view(position, ASKED_TOKENS), self.batches.enc.setting.template)
 
     def _row_view(self, position: int, most: int) -> dict[str, Any]:
         whole = self._whole_view(position)
@@ -172,7 +173,11 @@ class ShownBatch:
             kind="batch",
         )
         shown = payload(views, heading)
-        return {TOKENS_MIME: shown, "text/html": static_html(shown), "text/plain": f"{self!r}\n{plain_text(shown)}"}
+        return {
+            TOKENS_MIME: compact(shown),
+            "text/html": static_html(shown),
+            "text/plain": f"{self!r}\n{plain_text(shown)}",
+        }
 
 
 def _documents(enc: Encoded, row: TrainRow) -> list[dict[str, Any]]:

@@ -26,7 +26,8 @@ from workbench.tokens.sequences import sequences
 from workbench.types import Finding, TokenizedExample
 from workbench.views import TOKENS_MIME
 from workbench.views.columns import Vocabulary, row_view
-from workbench.views.tokens import Heading, payload, plain_text, static_html
+from workbench.views.compact import compact
+from workbench.views.tokens import Heading, explained, payload, plain_text, static_html
 from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, labelled, window
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ Parts = tuple[TokenizedExample, ...]
 """The sequences of one data row."""
 
 WINDOW_TOKENS = 3_000
-"""Tokens a saved output may hold beside the row shown first; other rows are asked from the kernel."""
+"""Tokens of other rows beside the one shown first, where there is no kernel to ask for them."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Encoded(Sequence[EncodedRow]):
 
     def row_at(self, position: int) -> dict[str, Any]:
         """View of the sequence at a position, of as many tokens as the page can show."""
-        return self._shown(position, ASKED_TOKENS)
+        return explained(self._shown(position, ASKED_TOKENS), self.setting.template)
 
     def _shown(self, position: int, most: int, around: int | None = None) -> dict[str, Any]:
         labels = self._labels[position]
@@ -243,9 +244,9 @@ class Encoded(Sequence[EncodedRow]):
             )
         if shows_pairs(self):
             shown = pairs_shown(self, self.usable[0], "enc", handle=comm.WIDGET)
-            return PairCard(shown, lambda asked: comm.answered(self, asked))
+            return PairCard(compact(shown), lambda asked: comm.answered(self, asked))
         heading = replace(self.heading("enc"), handle=comm.WIDGET)
-        return TokenViewer(payload(self._window(0), heading), lambda asked: comm.answered(self, asked))
+        return TokenViewer(compact(payload(self._window(0), heading)), lambda asked: comm.answered(self, asked))
 
     def bundle(self, position: int, code: str, around: int | None = None) -> dict[str, Any]:
         """Mime bundle with the row at a position first and its neighbours beside it.
@@ -258,11 +259,15 @@ class Encoded(Sequence[EncodedRow]):
         if not self.usable:
             return {"text/plain": repr(self), "text/html": _problems_html(self)}
         shown = payload(self._window(position, around), self.heading(code, position))
-        return {TOKENS_MIME: shown, "text/html": static_html(shown), "text/plain": f"{self!r}\n{plain_text(shown)}"}
+        return {
+            TOKENS_MIME: compact(shown),
+            "text/html": static_html(shown),
+            "text/plain": f"{self!r}\n{plain_text(shown)}",
+        }
 
     def _window(self, position: int, around: int | None = None) -> list[dict[str, Any]]:
         views = [self._shown(position, SAVED_TOKENS, around)]
-        room = WINDOW_TOKENS
+        room = 0 if comm.share(self) else WINDOW_TOKENS
         for beside in (position + 1, position - 1, position + 2):
             if 0 <= beside < len(self.sequences) and len(self._ids[beside]) <= room:
                 views.append(self._shown(beside, SAVED_TOKENS))

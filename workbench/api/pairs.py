@@ -11,7 +11,9 @@ from workbench.errors import DataError
 from workbench.tokens.pairs import compare
 from workbench.types import Preference
 from workbench.views import PAIRS_MIME
+from workbench.views.compact import compact
 from workbench.views.pairs import PairFacts, pair_view, pairs_html, pairs_payload, pairs_text
+from workbench.views.tokens import explained
 from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS
 
 if TYPE_CHECKING:
@@ -53,13 +55,16 @@ def pair_at(enc: Encoded, position: int, most: int = ASKED_TOKENS) -> dict[str, 
 def pair_questions(enc: Encoded) -> dict[str, comm.Question]:
     """What the pair card asks: `pair`, `pair_problem`."""
 
+    def one(asked: Mapping[str, Any]) -> dict[str, Any]:
+        return {"pair": explained(pair_at(enc, int(asked["position"])), enc.setting.template)}
+
     def problem(asked: Mapping[str, Any]) -> dict[str, Any]:
         after = int(asked.get("after", -1))
         bad = {item.row for item in enc.findings if item.row is not None and item.severity != "info"}
         positions = [i for i, row in enumerate(enc.pair_rows) if row in bad]
         return {"position": next((i for i in positions if i > after), positions[0] if positions else None)}
 
-    return {"pair": lambda asked: {"pair": pair_at(enc, int(asked["position"]))}, "pair_problem": problem}
+    return {"pair": one, "pair_problem": problem}
 
 
 def pairs_shown(enc: Encoded, row: int, code: str, *, handle: str | None = None) -> dict[str, Any]:
@@ -81,4 +86,4 @@ def pair_bundle(enc: Encoded, row: int, code: str, said: str) -> dict[str, Any]:
         said: First lines of the plain text.
     """
     shown = pairs_shown(enc, row, code)
-    return {PAIRS_MIME: shown, "text/html": pairs_html(shown), "text/plain": f"{said}\n{pairs_text(shown)}"}
+    return {PAIRS_MIME: compact(shown), "text/html": pairs_html(shown), "text/plain": f"{said}\n{pairs_text(shown)}"}

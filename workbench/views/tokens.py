@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from workbench.types import Reason, TemplateInfo
+from workbench.views import compact
 from workbench.views.reasons import SENTENCES
 
 STATIC_TOKENS = 400
@@ -53,8 +54,6 @@ class Heading:
 
 def payload(rows: Sequence[dict[str, Any]], heading: Heading) -> dict[str, Any]:
     """Everything the viewer shows (docs/wire.md section 4); rows are made by `columns.row_view` and its kin."""
-    used = {name for row in rows for name in row["tables"]["reason"]}
-    wanted = {str(reason): text for reason, text in SENTENCES.items() if heading.handle or str(reason) in used}
     return {
         "version": 1,
         "kind": heading.kind,
@@ -66,10 +65,16 @@ def payload(rows: Sequence[dict[str, Any]], heading: Heading) -> dict[str, Any]:
         "first": heading.first,
         "rows": list(rows),
         "template": template_view(heading.template),
-        "reasons": wanted,
+        "reasons": {str(reason): text for reason, text in SENTENCES.items()},
         "badge": dict(heading.badge) if heading.badge else None,
         "code": heading.code,
     }
+
+
+def explained(shown: Mapping[str, Any], template: TemplateInfo | None) -> dict[str, Any]:
+    """A row to send by itself, or what has rows in it: each with the template lines and the sentences it uses."""
+    lines = template.source.splitlines() if template else []
+    return compact.explained(shown, lines, {str(reason): text for reason, text in SENTENCES.items()})
 
 
 def template_view(template: TemplateInfo | None) -> dict[str, Any] | None:
@@ -133,19 +138,24 @@ def _shown_text(tokens: Mapping[str, Any], i: int) -> str:
 
 
 def plain_text(view: Mapping[str, Any]) -> str:
-    """The first row as text, trained parts in ⟦…⟧."""
+    """The beginning of the first row as text, trained parts in ⟦…⟧."""
     rows = [row for row in view["rows"] if row["position"] == view["first"]] or list(view["rows"][:1])
     return "\n".join(
-        [f"{view['title']} ({view['subtitle']})", *(f"{row['title']}: {counts(row)}\n{marked(row)}" for row in rows)]
+        [f"{view['title']} ({view['subtitle']})", *(f"{row['title']}: {counts(row)}\n{_begin(row)}" for row in rows)]
     )
 
 
-def marked(row: Mapping[str, Any]) -> str:
-    """A row's text with its trained parts in ⟦…⟧."""
+def _begin(row: Mapping[str, Any]) -> str:
+    more = len(row["tokens"]["id"]) - STATIC_TOKENS
+    return marked(row, STATIC_TOKENS) + (f"\n… and {more:,} more tokens" if more > 0 else "")
+
+
+def marked(row: Mapping[str, Any], most: int | None = None) -> str:
+    """A row's text, or its first tokens, with its trained parts in ⟦…⟧."""
     tokens = row["tokens"]
     out: list[str] = []
     on = False
-    for i, text in enumerate(tokens["text"]):
+    for i, text in enumerate(tokens["text"][:most]):
         if bool(tokens["trained"][i]) != on:
             out.append("⟦" if not on else "⟧")
             on = not on

@@ -13,7 +13,7 @@ from typing import Any
 from workbench.types import Finding
 
 SAVED_TOKENS = 10_000
-"""Tokens of the row shown first that a saved output holds: about half a megabyte."""
+"""Tokens of the row shown first that a saved output holds: about a hundred kilobytes."""
 
 ASKED_TOKENS = 100_000
 """Tokens of a row that the kernel sends when the page asks for it."""

@@ -244,6 +244,8 @@ export function emptyRow(title: string): Row {
     findings: none,
     measures: {},
     media: none,
+    lines: {},
+    reasons: {},
     desirable: null
   };
 }

@@ -119,7 +119,7 @@ function rule(value: Inspected, trans: Trans): HTMLElement {
     'div',
     { class: `wb-rule ${state}`.trim() },
     h('b', { class: 'wb-h' }, trained ? trans.__('Trained') : trans.__('Masked')),
-    sentenceOf(payload.reasons[reason] ?? trans.__('Rule: %1', reason))
+    sentenceOf(payload.reasons[reason] ?? model.row.reasons[reason] ?? trans.__('Rule: %1', reason))
   );
 }
 
@@ -138,7 +138,8 @@ export function tokenInspector(trans: Trans): Component<Inspected | null> {
       const glyph = tokenElement(model, token, { skip: 0, keep: Infinity }, trans);
       glyph.removeAttribute('role');
       delete glyph.dataset['i'];
-      const source = payload.template?.lines[(lineOf(model.row, token) ?? 0) - 1];
+      const line = lineOf(model.row, token) ?? 0;
+      const source = payload.template?.lines[line - 1] ?? model.row.lines[line];
       node.replaceChildren(
         h('div', { class: 'wb-glyph' }, glyph, h('span', { class: 'wb-sub' }, kindWords(model, token, trans))),
         h('dl', {}, ...list(facts(value, trans)), h('div', { class: 'wb-gap' }), ...list(origin(value, trans))),
