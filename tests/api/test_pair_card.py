@@ -3,6 +3,7 @@
 import pytest
 
 import workbench as wb
+from tests.views.wire_reader import plain
 from workbench.views import PAIRS_MIME, TOKENS_MIME
 
 ROWS = [
@@ -16,7 +17,7 @@ def enc():
 
 
 def shown(noun):
-    return noun._repr_mimebundle_()[PAIRS_MIME]
+    return plain(noun._repr_mimebundle_()[PAIRS_MIME])
 
 
 def test_prompt_and_side_joined_are_the_whole_sequence(enc):

@@ -43,9 +43,38 @@ def read(wire: Path, parser: str, values: list[Any]) -> list[dict[str, Any]]:
     return json.loads(done.stdout)
 
 
-def spread(row: dict[str, Any]) -> dict[str, list[int]]:
-    """The columns of whole numbers of a row in compact form, as lists."""
-    return {name: _numbers(text) for name, text in row["tokens"].items() if name not in ("text", "bytes")}
+def plain(shown: Any) -> Any:
+    """A payload with the columns of its rows as lists, as docs/wire.md says they are to be read."""
+    if isinstance(shown, list):
+        return [plain(item) for item in shown]
+    if not isinstance(shown, dict):
+        return shown
+    made = {name: plain(item) for name, item in shown.items()}
+    if "tables" in shown and isinstance(shown.get("tokens", {}).get("id"), str):
+        made["tokens"] = spread(shown)
+    return made
+
+
+def spread(row: dict[str, Any]) -> dict[str, list[Any]]:
+    """The columns of a row in compact form, as lists."""
+    packed = row["tokens"]
+    made: dict[str, list[Any]] = {
+        name: _numbers(text) for name, text in packed.items() if name not in ("text", "bytes")
+    }
+    raw = dict(item.split(":") for item in packed["bytes"].split(",") if item)
+    made["bytes"] = [raw.get(str(i)) for i in range(len(made["id"]))]
+    gaps, lengths, end = made["start"], made["end"], 0
+    made["start"], made["end"] = [], []
+    for gap, length in zip(gaps, lengths, strict=True):
+        made["start"].append(end + gap)
+        end += gap + length
+        made["end"].append(end)
+    cut = made.pop("cut", None) or [0 if part else length for part, length in zip(made["bytes"], lengths, strict=True)]
+    made["text"], at = [], 0
+    for length in cut:
+        made["text"].append(packed["text"][at : at + length])
+        at += length
+    return made
 
 
 def _numbers(text: str) -> list[int]:
