@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from workbench.checks.rows import check_row
 from workbench.tokens.pairs import compare
@@ -14,11 +15,11 @@ def check_parts(
 ) -> Iterator[Finding]:
     """What the checks say of every sequence of a row, each thing once, and of a pair as a pair."""
     said: set[tuple[str, str | None]] = set()
-    for part in parts:
+    for number, part in enumerate(parts):
         for item in (*part.findings, *check_row(_said(example, part), part, special_ids)):
             if (item.code, item.message) not in said and not (isinstance(example, PromptOnly) and item.code == "WB120"):
                 said.add((item.code, item.message))
-                yield item
+                yield item if number == 0 else replace(item, token=None)  # a token is one of the first sequence
     if parts[0].part == "chosen":
         yield from compare(*parts).findings
 

@@ -4,7 +4,8 @@
 
 WB120 nothing trained · WB121 a trained token reaches into masked text · WB122 special token typed in the data ·
 WB123 a list printed as text · WB124 text lost by the template · WB125 white space lost · WB126 answer cut off ·
-WB127 no stop token trained · WB128 characters dropped by the tokenizer · WB129 null printed as None
+WB127 no stop token trained · WB128 characters dropped by the tokenizer · WB129 null printed as None ·
+WB132 cut outside an answer · WB133 padding or media trained
 """
 
 from __future__ import annotations
@@ -13,23 +14,13 @@ import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import ge
-from typing import Any, NamedTuple
+from typing import Any
 
+from workbench.checks.ends import cut_answer, cut_elsewhere, no_stop, supervised_filler
+from workbench.checks.row import Row
 from workbench.tokens.offsets import columns
 from workbench.tracked import Run, Tracked, runs_of
-from workbench.types import IGNORE, Conversation, Example, Finding, Reason, Segments, TokenizedExample
-
-STOP_SEARCHED = frozenset({Reason.ASSISTANT, Reason.COMPLETION, Reason.FLAG})
-
-
-class Row(NamedTuple):
-    """What a check looks at; `starts` and `ends` are the two columns of the tokens' offsets."""
-
-    example: Example
-    tokens: TokenizedExample
-    special_ids: frozenset[int]
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
+from workbench.types import Conversation, Example, Finding, Segments, TokenizedExample
 
 
 def check_row(example: Example, tokens: TokenizedExample, special_ids: frozenset[int]) -> tuple[Finding, ...]:
@@ -66,6 +57,7 @@ def straddling(row: Row) -> Iterator[Finding]:
             "the beginning of the answer; at inference the prompt ends inside it.",
             row=row.tokens.row,
             remedy="End the prompt where a token ends, such as at a line break.",
+            token=found[0],
         )
 
 
@@ -106,6 +98,7 @@ def special_in_data(row: Row) -> Iterator[Finding]:
                 row=row.tokens.row,
                 field=field,
                 remedy="Remove or spell out the token in the data; the model cannot tell it from the template's own.",
+                token=index,
             )
 
 
@@ -214,6 +207,7 @@ def printed_none(row: Row) -> Iterator[Finding]:
                 row=row.tokens.row,
                 field=field,
                 remedy="Give an empty text instead of null, or use a template that looks before it prints.",
+                token=_token_at(row, start),
             )
 
 
@@ -309,45 +303,10 @@ def _kept_characters(text: Tracked) -> dict[str, set[int]]:
     return kept
 
 
-def cut_answer(row: Row) -> Iterator[Finding]:
-    """WB126: max_length cut the row."""
-    if row.tokens.truncated:
-        yield Finding(
-            "WB126",
-            "warning",
-            f"Row {row.tokens.row} loses its last {row.tokens.truncated} of "
-            f"{row.tokens.truncated + len(row.tokens.input_ids)} tokens to max_length, and with them the stop token.",
-            row=row.tokens.row,
-            remedy="Raise max_length, or leave long rows out.",
-        )
-
-
-def no_stop(row: Row) -> Iterator[Finding]:
-    """WB127: an answer whose end is not trained; the model will not learn to stop."""
-    if not isinstance(row.example, Conversation) or row.tokens.truncated or Reason.STOP in row.tokens.reasons:
-        return
-    if Reason.STOP_OFF in row.tokens.reasons:  # train_on_eos says so
-        return
-    if STOP_SEARCHED.isdisjoint(row.tokens.reasons) or any(_is_special(row, i) for i in _trained_ends(row.tokens)):
-        return
-    yield Finding(
-        "WB127",
-        "warning",
-        "No stop token is trained: the template writes none behind the answer, so the model will not learn to end it.",
-        row=row.tokens.row,
-        remedy="Use a template that ends the assistant's turn with a special token.",
-    )
-
-
-def _trained_ends(tokens: TokenizedExample) -> Iterator[int]:
-    labels = tokens.labels
-    return (
-        i for i, label in enumerate(labels) if label != IGNORE and (i + 1 == len(labels) or labels[i + 1] == IGNORE)
-    )
-
-
-def _is_special(row: Row, index: int) -> bool:
-    return row.tokens.input_ids[index] in row.special_ids
+def _token_at(row: Row, character: int) -> int | None:
+    """The token that holds a character; None where it was cut off."""
+    index = bisect_right(row.ends, character)
+    return index if index < len(row.ends) else None
 
 
 Check = Callable[[Row], Iterator[Finding]]
@@ -361,7 +320,9 @@ CHECKS: tuple[Check, ...] = (
     lost_calls,
     straddling,
     cut_answer,
+    cut_elsewhere,
     no_stop,
+    supervised_filler,
 )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from workbench.tracked import Run, runs_of
 from workbench.types import IGNORE, Finding, Origin, Reason, TokenizedExample, Turn
+from workbench.views.sources import Source, sources_of
 
 Bytes = Callable[[int], bytes | None]
 """Bytes of a token id, None where the tokenizer does not say."""
@@ -112,6 +113,8 @@ def row_view(
         columns["role"].append(tables["role"].index(turn.role if turn else None))
         columns["position"].append(index)
         _extend(segments, turn, index - shown.start, trained)
+    edges = (columns["start"][0], columns["end"][-1]) if shown else (0, 0)
+    sources = sources_of(places.runs, edges, tables["field"].index)
     return {
         "position": position,
         "row": tokens.row,
@@ -122,9 +125,18 @@ def row_view(
         "tokens": columns,
         "tables": {name: table.values for name, table in tables.items()},
         "segments": segments,
+        "sources": sources,
         "documents": [],
-        "findings": [asdict(finding) for finding in findings],
+        "findings": [asdict(placed(finding, -shown.start, len(shown))) for finding in findings],
     }
+
+
+def placed(finding: Finding, by: int, length: int) -> Finding:
+    """A finding whose token is counted from another first token; one outside the tokens shown is about the row."""
+    if finding.token is None:
+        return finding
+    token = finding.token + by
+    return replace(finding, token=token if 0 <= token < length else None)
 
 
 COLUMNS = ("id", "text", "bytes", "start", "end", "trained", "special", "reason", "field", "line", "role", "position")
@@ -157,6 +169,8 @@ def joined_view(parts: Sequence[dict[str, Any]], *, position: int, title: str) -
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     segments: list[dict[str, Any]] = []
     documents: list[dict[str, int]] = []
+    sources: list[Source] = []
+    findings: list[dict[str, Any]] = []
     start_reason = tables["reason"].index(str(Reason.DOCUMENT_START))
     characters = 0
     for part in parts:
@@ -177,6 +191,11 @@ def joined_view(parts: Sequence[dict[str, Any]], *, position: int, title: str) -
         moved[0]["trained"] -= was_trained
         segments.extend(moved)
         documents.append({"row": part["row"], "start": at, "end": len(columns["id"])})
+        fields = [tables["field"].index(value) for value in part["tables"]["field"]]
+        sources += [[low + characters, high + characters, fields[k], offset] for low, high, k, offset in part["sources"]]
+        findings += [
+            item if item["token"] is None else {**item, "token": item["token"] + at} for item in part["findings"]
+        ]
         characters += part["characters"]
     return {
         "position": position,
@@ -188,8 +207,9 @@ def joined_view(parts: Sequence[dict[str, Any]], *, position: int, title: str) -
         "tokens": columns,
         "tables": {name: table.values for name, table in tables.items()},
         "segments": segments,
+        "sources": sources,
         "documents": documents,
-        "findings": [finding for part in parts for finding in part["findings"]],
+        "findings": findings,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby
 from typing import Any
@@ -38,6 +38,9 @@ class Heading:
         badge: `{"state", "step", "difference"}` of the comparison with `forward()`.
         kind: `rows` or `batch`.
         first: Position shown first.
+        colour_by: What the tokens are coloured by at first.
+        problems: Kind of problem (`checks.kinds`) -> rows that have it.
+        policy: `{"train_on", "train_on_eos"}` the rows were masked by; None where the page cannot change it.
     """
 
     title: str
@@ -50,6 +53,9 @@ class Heading:
     badge: Mapping[str, Any] | None = None
     kind: str = "rows"
     first: int = 0
+    colour_by: str = "trained"
+    problems: Mapping[str, int] = field(default_factory=dict[str, int])
+    policy: Mapping[str, str] | None = None
 
 
 def payload(rows: Sequence[dict[str, Any]], heading: Heading) -> dict[str, Any]:
@@ -68,6 +74,9 @@ def payload(rows: Sequence[dict[str, Any]], heading: Heading) -> dict[str, Any]:
         "reasons": {str(reason): text for reason, text in SENTENCES.items()},
         "badge": dict(heading.badge) if heading.badge else None,
         "code": heading.code,
+        "colour_by": heading.colour_by,
+        "problems": dict(heading.problems),
+        "policy": dict(heading.policy) if heading.policy else None,
     }
 
 
@@ -97,17 +106,21 @@ def static_html(view: Mapping[str, Any]) -> str:
     rows = [row for row in view["rows"] if row["position"] == view["first"]] or list(view["rows"][:1])
     head = f"<b>{escape(view['title'])}</b> <span>{escape(view['subtitle'])}</span>"
     blocks = [row_html(row) for row in rows]
-    legend = (
+    return f'<div class="wb-static"><div style="font:13px sans-serif">{head}</div>{"".join(blocks)}{legend_html()}</div>'
+
+
+def legend_html() -> str:
+    """What the marks of `row_html` mean."""
+    return (
         f'<div style="font:12px sans-serif;margin-top:6px"><span style="{TRAINED}">trained</span> is filled and '
         "underlined, masked is plain; a loss is computed on trained tokens only.</div>"
     )
-    return f'<div class="wb-static"><div style="font:13px sans-serif">{head}</div>{"".join(blocks)}{legend}</div>'
 
 
-def row_html(row: Mapping[str, Any], *, titled: bool = True) -> str:
-    """One row of a snapshot: its title and counts, its tokens, its findings."""
+def row_html(row: Mapping[str, Any], *, titled: bool = True, most: int = STATIC_TOKENS) -> str:
+    """One row of a snapshot: its title and counts, its tokens (at most so many), its findings."""
     tokens = row["tokens"]
-    shown = range(min(len(tokens["id"]), STATIC_TOKENS))
+    shown = range(min(len(tokens["id"]), most))
     starts = {document["start"] for document in row["documents"]}
     parts: list[str] = []
     for style, group in groupby(shown, key=lambda i: _style(tokens, i, starts)):

@@ -50,7 +50,14 @@ def cut(view: dict[str, Any], shown: range) -> dict[str, Any]:
         {**part, "trained": sum(tokens["trained"][part["start"] : part["end"]])}
         for part in _moved(view["segments"], shown)
     ]
-    return {**view, "tokens": tokens, "segments": segments, "documents": _moved(view["documents"], shown)}
+    findings = [_at(item, shown) for item in view["findings"]]
+    documents = _moved(view["documents"], shown)
+    return {**view, "tokens": tokens, "segments": segments, "documents": documents, "findings": findings}
+
+
+def _at(finding: dict[str, Any], shown: range) -> dict[str, Any]:
+    token = finding["token"]
+    return finding if token is None else {**finding, "token": token - shown.start if token in shown else None}
 
 
 def _moved(parts: Sequence[dict[str, Any]], shown: range) -> list[dict[str, Any]]:
