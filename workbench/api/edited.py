@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from workbench.errors import RecipeError
-from workbench.options import ENDS, MaskOptions, TrainOnEnd
+from workbench.options import ENDS, MaskOptions
 from workbench.types import TrainOn
 
 if TYPE_CHECKING:
@@ -46,11 +45,7 @@ def edited(enc: Encoded, policy: Any) -> Encoded:
 
 
 def _masked_anew(enc: Encoded, train_on: TrainOn, options: MaskOptions) -> Encoded:
-    made = copy.copy(enc)
+    made = enc.twin()
     made.setting = replace(enc.setting, train_on=train_on, options=options)
     made.choice = replace(enc.choice, train_on=train_on, mask=options)
-    made._last, made.tried = None, {}
     return made
-
-
-__all__ = ["TRAIN_ON", "TrainOnEnd", "edited", "policy_of"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from html import escape
@@ -13,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from workbench.api import comm
 from workbench.api.batches import Batches
 from workbench.api.data import Data, _Choice
+from workbench.api.edited import policy_of
 from workbench.api.encoded_row import EncodedRow
 from workbench.api.pairs import pair_bundle, pair_questions, pairs_shown, shows_pairs
+from workbench.api.row_list import RowList, worst
+from workbench.api.row_questions import viewer_questions
 from workbench.api.template import ChatTemplate
 from workbench.checks.parts import check_parts
 from workbench.checks.rows import summary
@@ -32,6 +36,8 @@ from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, labelled, window
 
 if TYPE_CHECKING:
     from workbench.widgets.card import Card
+    from workbench.api.score import Scores
+    from workbench.widgets.tokens import TokenViewer
 
 Parts = tuple[TokenizedExample, ...]
 """The sequences of one data row."""
@@ -65,6 +71,7 @@ class Encoded(Sequence[EncodedRow]):
         usable: Data rows that have tokens, in order.
         sequences: (data row, which of its sequences) of every sequence, in order: a preference row has two, a long
             text one a chunk, every other row one.
+        scores: (data row, which of its sequences) -> what a model makes of its tokens; empty before `score`.
     """
 
     def __init__(self, data: Data, template: ChatTemplate | None, setting: Setting, choice: _Choice, name: str) -> None:
@@ -73,6 +80,9 @@ class Encoded(Sequence[EncodedRow]):
         self.usable: list[int] = []
         self.sequences: list[tuple[int, int]] = []
         self.totals = Totals()
+        self.scores: Mapping[tuple[int, int], Scores] = {}
+        self.scored_by = ""
+        self.tried: dict[tuple[str, str], Encoded] = {}
         self._ids: list[array[int]] = []
         self._labels: list[array[int]] = []
         self._last: tuple[int, tuple[Parts, tuple[Finding, ...]]] | None = None
@@ -87,6 +97,18 @@ class Encoded(Sequence[EncodedRow]):
         if not 0 <= index < len(self):
             raise IndexError(f"row {row} of {len(self)} rows")
         return EncodedRow(self, index)
+
+    def twin(self) -> Encoded:
+        """A copy that shares the rows, to be given other scores or another policy."""
+        made = copy.copy(self)
+        made.tried, made._last = {}, None
+        made.__dict__.pop("row_list", None)
+        return made
+
+    @cached_property
+    def row_list(self) -> RowList:
+        """The rows to sort, filter and search."""
+        return RowList(self)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -121,6 +143,44 @@ class Encoded(Sequence[EncodedRow]):
         """
         return Batches(self, recipe, epoch)
 
+    def score(self, model: Any, rows: Iterable[int] | None = None, *, base: Any = None) -> Encoded:
+        """The same rows with what a model makes of every token: loss, probability, difference to a base model.
+
+        Args:
+            model: A path, hub id, adapter folder, `tiny-llama`, or a live transformers or PEFT model. A PEFT model is
+                compared with itself without its adapter.
+            rows: Data rows to score; None takes all. One forward a sequence.
+            base: A second model to compare with.
+
+        Raises:
+            ModelError: WB693 where a model cannot be loaded, WB697 for another vocabulary, WB698 for no model.
+            DataError: WB558 for a row without tokens.
+        """
+        from workbench.api.score import score
+
+        return score(self, model, rows, base)
+
+    def look(self, row: int | None = None, *, colour_by: str = "trained", worst: bool = False) -> EncodedRow:
+        """The viewer at a row, coloured by something.
+
+        Args:
+            row: Data row; None takes the first that has tokens.
+            colour_by: `trained`, `role`, `source`, `document`, `reason`, and for scored rows `loss`, `probability`,
+                `base_delta`.
+            worst: Open at the row that most asks for a look: errors first, then warnings, then a high loss, then few
+                trained tokens.
+
+        Raises:
+            RecipeError: WB402 for another colour. DataError: WB558 where no row has tokens, WB699 for a colour that
+                needs scores the row does not have.
+        """
+        if row is None:
+            row = self._worst_row() if worst else (self.usable or [0])[0]
+        return self[row].coloured(colour_by)
+
+    def _worst_row(self) -> int:
+        return self.sequences[worst(self.row_list)][0] if self.sequences else 0
+
     def tokenized(self, row: int) -> tuple[Parts, tuple[Finding, ...]]:
         """One data row in full: tokens, labels, reasons, origins of each of its sequences; none where it is unusable.
 
@@ -146,16 +206,18 @@ class Encoded(Sequence[EncodedRow]):
 
     def questions(self) -> dict[str, comm.Question]:
         """What the page can ask."""
-        return {**comm.row_questions(self), **pair_questions(self)}
+        return {**comm.row_questions(self), **viewer_questions(self), **pair_questions(self)}
 
     def row_at(self, position: int) -> dict[str, Any]:
         """View of the sequence at a position, of as many tokens as the page can show."""
         return explained(self._shown(position, ASKED_TOKENS), self.setting.template)
 
     def _shown(self, position: int, most: int, around: int | None = None) -> dict[str, Any]:
-        labels = self._labels[position]
+        row, part = self.sequences[position]
+        made, _ = self.tokenized(row)
+        labels = made[part].labels if part < len(made) else ()
         shown = window([label >= 0 for label in labels], most, around)
-        return labelled(self.view_of(*self.sequences[position], shown), shown, len(labels))
+        return labelled(self.view_of(row, part, shown), shown, len(labels))
 
     def view_of(self, row: int, part: int = 0, shown: range | None = None) -> dict[str, Any]:
         """View of one sequence of a data row, or of some of its tokens."""
@@ -169,23 +231,17 @@ class Encoded(Sequence[EncodedRow]):
         view = row_view(made[part], self.vocabulary, position=position, type=kind, findings=found, shown=shown)
         if made[part].part:
             view["title"] = f"Row {row}, {made[part].part}"
+        if (row, part) in self.scores:
+            view["measures"] = self.scores[row, part].measures(shown or range(len(made[part].labels)))
         return view
 
     def position_with(self, text: str, after: int) -> int | None:
         """Position of the next sequence whose text contains `text`, from the start again if need be."""
-        count = len(self.sequences)
-        for step in range(1, count + 1):
-            position = (after + step) % count
-            row, part = self.sequences[position]
-            made, _ = self.tokenized(row)
-            if made and text in str.__str__(made[part].rendered.text):
-                return position
-        return None
+        return self.row_list.next_with(text, after)
 
     def position_of_problem(self, after: int) -> int | None:
         """Position of the next usable row with an error or a warning."""
-        bad = {item.row for item in self.findings if item.row is not None and item.severity != "info"}
-        positions = [i for i, (row, part) in enumerate(self.sequences) if row in bad and part == 0]
+        positions = self.row_list.with_problem()
         return next((i for i in positions if i > after), positions[0] if positions else None)
 
     # Showing
@@ -197,7 +253,7 @@ class Encoded(Sequence[EncodedRow]):
         more = {**self.choice.mask.changed(), **self.choice.variables}
         extra += "".join(f", {name}={value!r}" for name, value in more.items())
         chat = f"wb.template({self.template.given!r}), " if self.template else ""
-        return f"enc = data.encode({chat}tokenizer={self.tokenizer_name!r}{extra})"
+        return f"enc = data.encode({chat}tokenizer={self.tokenizer_name!r}{extra}){self.scored_by}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, without the tokens."""
@@ -236,29 +292,35 @@ class Encoded(Sequence[EncodedRow]):
             DataError: WB558 where no row has tokens.
         """
         from workbench.widgets.pairs import PairCard
+
+        if self.usable and shows_pairs(self):
+            shown = pairs_shown(self, self.usable[0], "enc", handle=comm.WIDGET)
+            return PairCard(compact(shown), lambda asked: comm.answered(self, asked))
+        return self.widget_at(0, "enc")
+
+    def widget_at(self, position: int, code: str, colour_by: str = "trained") -> TokenViewer:
+        """The viewer as a widget, at a position; errors as `widget`."""
         from workbench.widgets.tokens import TokenViewer
 
         if not self.usable:
             raise DataError(
                 f"No row of {self.data.source.title} has tokens.", remedy="Look at enc.findings.", code="WB558"
             )
-        if shows_pairs(self):
-            shown = pairs_shown(self, self.usable[0], "enc", handle=comm.WIDGET)
-            return PairCard(compact(shown), lambda asked: comm.answered(self, asked))
-        heading = replace(self.heading("enc"), handle=comm.WIDGET)
-        return TokenViewer(compact(payload(self._window(0), heading)), lambda asked: comm.answered(self, asked))
+        heading = replace(self.heading(code, position, colour_by), handle=comm.WIDGET)
+        return TokenViewer(compact(payload(self._window(position), heading)), lambda asked: comm.answered(self, asked))
 
-    def bundle(self, position: int, code: str, around: int | None = None) -> dict[str, Any]:
+    def bundle(self, position: int, code: str, around: int | None = None, colour_by: str = "trained") -> dict[str, Any]:
         """Mime bundle with the row at a position first and its neighbours beside it.
 
         Args:
             position: Which of the sequences.
             code: Python that shows the same.
             around: Token that is shown of a row too long to show whole.
+            colour_by: What the tokens are coloured by at first.
         """
         if not self.usable:
             return {"text/plain": repr(self), "text/html": _problems_html(self)}
-        shown = payload(self._window(position, around), self.heading(code, position))
+        shown = payload(self._window(position, around), self.heading(code, position, colour_by))
         return {
             TOKENS_MIME: compact(shown),
             "text/html": static_html(shown),
@@ -274,7 +336,7 @@ class Encoded(Sequence[EncodedRow]):
                 room -= len(self._ids[beside])
         return sorted(views, key=lambda view: view["position"])
 
-    def heading(self, code: str, first: int = 0) -> Heading:
+    def heading(self, code: str, first: int = 0, colour_by: str = "trained") -> Heading:
         """What stands around the rows."""
         chat = f", template {self.template.info.name}" if self.template else ""
         name = self.tokenizer_name.rstrip("/").rsplit("/", 1)[-1]
@@ -287,6 +349,9 @@ class Encoded(Sequence[EncodedRow]):
             template=self.setting.template,
             handle=comm.share(self),
             first=first,
+            colour_by=colour_by,
+            problems=self.row_list.counts(),
+            policy=policy_of(self),
         )
 
 

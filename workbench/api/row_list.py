@@ -1,4 +1,4 @@
-"""The rows of `data.encode(…)` as a list that can be sorted, filtered and read in pages; and what is found in their text."""
+"""The rows of `data.encode(…)` as a list to sort, filter and read in pages; and what is found in their text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.checks.kinds import is_problem, kind_of, rows_by_kind
-from workbench.errors import DataError
+from workbench.errors import RecipeError
 
 if TYPE_CHECKING:
     from workbench.api.encoded import Encoded
@@ -18,7 +18,7 @@ ORDERS: tuple[Order, ...] = ("index", "trained", "longest")
 MOST_PAGE = 500
 """Rows of one answer."""
 MOST_SEARCHED = 20_000_000
-"""Tokens that are looked through for the number of rows with a text: some seconds. Beyond, only the next row is found."""
+"""Tokens that are looked through to count the rows with a text: some seconds. Beyond, only the next row is found."""
 
 
 class RowList:
@@ -59,7 +59,7 @@ class RowList:
         return [i for i, (row, part) in enumerate(self.enc.sequences) if part == 0 and row in rows]
 
     def page(self, start: int, count: int, *, sort: str = "index", kind: str | None = None, text: str = "") -> Any:
-        """Some of the rows: `{"rows": [{"position", "row", "title", "tokens", "trained", "problems"}], "total", "longest"}`.
+        """Some of the rows, as the answer to `rows` in docs/wire.md section 4.
 
         Args:
             start: First of them, counted in the order asked for.
@@ -69,10 +69,12 @@ class RowList:
             text: Only rows that have this text, or, where it is a number, this row or token id.
 
         Raises:
-            DataError: WB555 for an order that is not known.
+            RecipeError: WB402 for an order that is not known.
         """
         if sort not in ORDERS:
-            raise DataError(f"Rows cannot be sorted by {sort!r}.", remedy=f"Known: {', '.join(ORDERS)}.", code="WB555")
+            raise RecipeError(
+                f"Rows cannot be sorted by {sort!r}.", remedy=f"Known: {', '.join(ORDERS)}.", code="WB402"
+            )
         positions = self._ordered(sort, kind, text)
         shown = positions[max(0, start) : max(0, start) + min(count, MOST_PAGE)]
         longest = max(map(len, self.enc._ids), default=0)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.api.edited import edited
-from workbench.errors import DataError
+from workbench.errors import RecipeError
 
 if TYPE_CHECKING:
     from workbench.api.comm import Question
@@ -66,5 +66,5 @@ def _copy(enc: Encoded, asked: Asked) -> str:
     }
     wanted = str(asked["format"])
     if wanted not in formats:
-        raise DataError(f"There is no copy as {wanted!r}.", remedy=f"Known: {', '.join(formats)}.", code="WB555")
+        raise RecipeError(f"There is no copy as {wanted!r}.", remedy=f"Known: {', '.join(formats)}.", code="WB402")
     return formats[wanted]()

@@ -192,7 +192,9 @@ def joined_view(parts: Sequence[dict[str, Any]], *, position: int, title: str) -
         segments.extend(moved)
         documents.append({"row": part["row"], "start": at, "end": len(columns["id"])})
         fields = [tables["field"].index(value) for value in part["tables"]["field"]]
-        sources += [[low + characters, high + characters, fields[k], offset] for low, high, k, offset in part["sources"]]
+        sources += [
+            [low + characters, high + characters, fields[k], offset] for low, high, k, offset in part["sources"]
+        ]
         findings += [
             item if item["token"] is None else {**item, "token": item["token"] + at} for item in part["findings"]
         ]

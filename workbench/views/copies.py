@@ -43,11 +43,12 @@ def axolotl_debug(
     """What `axolotl preprocess --debug` prints for a row.
 
     Source: axolotl 0.19, utils/tokenization.py, `check_example_labels`: one message with every token as text and
-    `(label, id)`, an empty one, the number of tokens, the number of labels. Red is masked, green trained, yellow a label
-    of 0, trained as well.
+    `(label, id)`, an empty one, the number of tokens, the number of labels. Red is masked, green trained, yellow a
+    label of 0, trained as well.
 
     Args:
-        input_ids, labels: Of the row, shape (T,).
+        input_ids: Of the row, shape (T,).
+        labels: The same ids where trained, else -100, shape (T,).
         decode: Text of one id.
         colour: With ANSI colours, as on a terminal.
         text_only: Without `(label, id)`, as `--debug-text-only`.

@@ -1,6 +1,6 @@
 """Which stretches of a row's text came from which field of the data, and from which characters of it.
 
-    sources_of(runs, (0, 120), index)  ->  [[12, 40, 3, 0], …]   characters 12 to 39 are characters 0 to 27 of field 3
+sources_of(runs, (0, 120), index)  ->  [[12, 40, 3, 0], …]   characters 12 to 39 are characters 0 to 27 of field 3
 """
 
 from __future__ import annotations

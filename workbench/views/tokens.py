@@ -106,7 +106,9 @@ def static_html(view: Mapping[str, Any]) -> str:
     rows = [row for row in view["rows"] if row["position"] == view["first"]] or list(view["rows"][:1])
     head = f"<b>{escape(view['title'])}</b> <span>{escape(view['subtitle'])}</span>"
     blocks = [row_html(row) for row in rows]
-    return f'<div class="wb-static"><div style="font:13px sans-serif">{head}</div>{"".join(blocks)}{legend_html()}</div>'
+    return (
+        f'<div class="wb-static"><div style="font:13px sans-serif">{head}</div>{"".join(blocks)}{legend_html()}</div>'
+    )
 
 
 def legend_html() -> str:
