@@ -1,4 +1,4 @@
-"""What axolotl prints of rows under `preprocess --debug`. Run by axolotl's own interpreter, never imported by the tests.
+"""What `axolotl preprocess --debug` prints of rows. Run by axolotl's own interpreter, never imported by the tests.
 
     $AXOLOTL_PYTHON tests/parity/make_debug_golden.py answers.json jobs.json
 
