@@ -35,8 +35,8 @@ from workbench.views.tokens import Heading, explained, payload, plain_text, stat
 from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, labelled, window
 
 if TYPE_CHECKING:
-    from workbench.widgets.card import Card
     from workbench.api.score import Scores
+    from workbench.widgets.card import Card
     from workbench.widgets.tokens import TokenViewer
 
 Parts = tuple[TokenizedExample, ...]
