@@ -8,6 +8,7 @@ import math
 import pytest
 
 import workbench as wb
+from tests.views.wire_reader import plain
 from workbench.errors import DataError, ModelError
 from workbench.tiny_llama import model_path, rows_path
 from workbench.views import TOKENS_MIME
@@ -104,9 +105,10 @@ def test_the_viewer_gets_the_measures_and_only_of_scored_rows(enc, model):
     scored = enc.score(model, rows=[1])
     payload = scored.look(row=1, colour_by="loss")._repr_mimebundle_()[TOKENS_MIME]
     json.dumps(payload)
-    measured = {row["row"]: row.get("measures", {}) for row in payload["rows"]}
-    assert set(measured[1]) == {"loss", "probability"} and len(measured[1]["loss"]) == len(enc[1].input_ids)
-    assert measured[1]["loss"][0] is None and measured[0] == {}
+    measured = plain(payload)["rows"][0]["measures"]
+    assert set(measured) == {"loss", "probability"} and len(measured["loss"]) == len(enc[1].input_ids)
+    assert measured["loss"][0] is None and measured["loss"][1] == pytest.approx(scored[1].scores.loss[1], rel=1e-3)
+    assert "measures" not in scored.row_at(0)
     assert payload["colour_by"] == "loss"
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 import workbench as wb
+from tests.views.wire_reader import plain
 from workbench.api import comm
 from workbench.errors import DataError, RecipeError
 from workbench.views import TOKENS_MIME
@@ -229,7 +230,7 @@ def test_findings_move_with_the_window_of_a_long_row():
     ]
     enc = wb.data(rows).encode("chatml", tokenizer="tiny-llama")
     (item,) = [item for item in enc.findings if item.code == "WB122"]
-    shown = enc[0].at(item.token)._repr_mimebundle_()[TOKENS_MIME]["rows"][0]
+    shown = plain(enc[0].at(item.token)._repr_mimebundle_()[TOKENS_MIME])["rows"][0]
     (placed,) = [found for found in shown["findings"] if found["code"] == "WB122"]
     assert shown["tokens"]["position"][placed["token"]] == item.token
     assert shown["tokens"]["text"][placed["token"]] == "<|im_end|>"
