@@ -9,16 +9,23 @@ import { ServerConnection } from '@jupyterlab/services';
 import { extension } from './cardRenderer';
 import type { Kind } from './cardRenderer';
 import { pairCard } from './components/pairCard';
+import { batchCard } from './components/batchCard';
 import { runCard } from './components/runCard';
 import { tokenViewer } from './components/tokenViewer';
 import { preferences } from './preferences';
 import { restTransport } from './runs/transport';
-import { PAIRS_MIME, parsePairs, parseRun, parseTokens, RUN_MIME, TOKENS_MIME } from './wire';
+import { BATCH_MIME, PAIRS_MIME, parseBatch, parsePairs, parseRun, parseTokens, RUN_MIME, TOKENS_MIME } from './wire';
 
 const tokens: Kind<ReturnType<typeof parseTokens>> = {
   mime: TOKENS_MIME,
   parse: parseTokens,
   make: (payload, _trusted, trans) => tokenViewer({ payload, spaces: preferences.spaces }, trans)
+};
+
+const batch: Kind<ReturnType<typeof parseBatch>> = {
+  mime: BATCH_MIME,
+  parse: parseBatch,
+  make: (payload, _trusted, trans) => batchCard({ payload }, trans)
 };
 
 const run: Kind<ReturnType<typeof parseRun>> = {
@@ -42,6 +49,7 @@ const pairs: Kind<ReturnType<typeof parsePairs>> = {
 const extensions: IRenderMime.IExtension[] = [
   extension('tokens', 'Shows what each token of a row is and whether it is trained.', tokens),
   extension('pairs', 'Shows two answers to one prompt side by side.', pairs),
+  extension('batch', 'Shows a batch as lanes of documents, and whether the model received it.', batch),
   extension('run', 'Shows a training run.', run)
 ];
 

@@ -4,6 +4,8 @@
  * Nothing else in the front end looks at unparsed data.
  */
 export { WireError } from './parse';
+export { BATCH_MIME, openedDocument, parseBatch } from './wire/batch';
+export type { BatchDocument, BatchLane, BatchPayload, BatchVerdict, OpenedDocument } from './wire/batch';
 export type { Difference, Finding } from './wire/findings';
 export type { Columns } from './wire/columns';
 export { COMM_TARGET, parseEnvelope, rowAnswer } from './wire/kernel';

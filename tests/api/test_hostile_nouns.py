@@ -37,6 +37,8 @@ def makers() -> dict[str, Any]:
         "EncodedRow": lambda place: place.enc[0],
         "EncodedRow without tokens": lambda place: place.enc[1],
         "ShownBatch": lambda place: place.enc.batches()[0],
+        "ShownBatch that differs": lambda place: place.enc.batches()[0].compare({"input_ids": [[1]]}, 1),
+        "BatchTokens": lambda place: place.enc.batches()[0].tokens,
         "ChatTemplate": lambda place: place.template,
         "BoundRecipe": lambda place: place.recipe,
         "MemoryEstimate": lambda place: place.recipe.with_(

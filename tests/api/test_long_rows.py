@@ -11,7 +11,7 @@ import workbench as wb
 from tests.api.hard_rows import encoded, findings
 from tests.views.wire_reader import spread
 from workbench.cli import main
-from workbench.views import TOKENS_MIME
+from workbench.views import BATCH_MIME, TOKENS_MIME
 
 LONG = [
     {"messages": [{"role": "user", "content": "word é " * 30_000}, {"role": "assistant", "content": "The answer."}]},
@@ -57,9 +57,13 @@ def test_a_very_long_row_is_shown_in_part_and_says_which():
     assert len(json.dumps(bundle)) < 200_000
     received = {name: [list(row) for row in rows] for name, rows in batch.arrays.items()}
     received["labels"][0][12_345] += 7
-    differs = batch.compare(received, 1)._repr_mimebundle_()[TOKENS_MIME]
+    compared = batch.compare(received, 1)
+    differs = compared.tokens._repr_mimebundle_()[TOKENS_MIME]
     assert differs["badge"]["difference"]["index"] == (0, 12_345)
     assert 12_345 in spread(differs["rows"][0])["position"]  # the difference is in the window
+    assert len(json.dumps(compared.tokens._repr_mimebundle_())) < 200_000
+    opened = compared._repr_mimebundle_()[BATCH_MIME]["opened"]
+    assert 12_345 in spread(opened["row"])["position"] and opened["differences"][0]["token"] == 12_345
     state = data.pick().state()
     assert len(json.dumps(state)) < 50_000 and "characters not shown" in str(state["rendered"])
 

@@ -88,6 +88,7 @@ def shown(enc: Any) -> None:
     batches = enc.batches()
     for i in range(len(batches)):
         strict(batches[i]._repr_mimebundle_())
+        strict(batches[i].tokens._repr_mimebundle_())
         strict(batches[i].to_dict())
 
 

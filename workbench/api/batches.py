@@ -1,50 +1,42 @@
-"""`enc.batches()`: what the trainer will get, batch by batch, shown like rows."""
+"""`enc.batches()`: what the trainer will get, batch by batch, as lanes; beside it what `forward()` received."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workbench.api import comm
+from workbench.api.batch_source import BatchSource, shared_answer
+from workbench.api.batch_tokens import BatchTokens, document_row
+from workbench.checks.batches import Compared
 from workbench.tokens.diff import digest, first_difference
-from workbench.tokens.pack import Plan, TrainRow, epoch_order, packed, padded
-from workbench.types import Batch, Difference
-from workbench.views import TOKENS_MIME
-from workbench.views.columns import joined_view, padded_view
-from workbench.views.compact import compact
-from workbench.views.tokens import Heading, explained, payload, plain_text, static_html
-from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, cut, labelled, window
+from workbench.tokens.lanes import Document, Lane, lanes
+from workbench.tokens.pack import TrainRow, epoch_order, packed, padded
+from workbench.types import Batch
+from workbench.views import BATCH_MIME
+from workbench.views.batch import Heading, Losses, payload, plain_text, static_html, wire
+from workbench.views.batch_verdict import UNCHECKED, Place, agreed, differing_tokens, verdict
+from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS
 
 if TYPE_CHECKING:
-    from workbench.api.encoded import Encoded
-
-
-def plan_for(enc: Encoded, recipe: Any = None) -> Plan:
-    """Batch size and seed of a recipe, or the defaults."""
-    from workbench.recipes import Recipe
-
-    config: Recipe = getattr(recipe, "recipe", recipe) or Recipe()
-    tokenizer = enc.setting.tokenizer
-    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return Plan(config.per_device_train_batch_size, config.seed, enc.choice.packing == "bfd", pad_id or 0)
+    from workbench.widgets.batch import BatchCard
 
 
 class Batches(Sequence["ShownBatch"]):
     """Batches of one epoch in training order."""
 
-    def __init__(self, enc: Encoded, recipe: Any = None, epoch: int = 0) -> None:
-        self.enc, self.epoch, self.plan = enc, epoch, plan_for(enc, recipe)
-        self.given = "" if recipe is None else "recipe, "
+    def __init__(self, source: BatchSource, epoch: int = 0) -> None:
+        self.source, self.epoch, self.plan = source, epoch, source.plan
 
     @cached_property
     def order(self) -> list[int]:
-        """Indices into `enc.train_rows` in training order."""
-        return epoch_order(len(self.enc.train_rows), self.plan.seed, self.epoch)
+        """Indices into the training rows in training order."""
+        return epoch_order(len(self.source.train_rows), self.plan.seed, self.epoch)
 
     def __len__(self) -> int:
-        return -(-len(self.enc.train_rows) // self.plan.per_device_train_batch_size)
+        return -(-len(self.source.train_rows) // self.plan.per_device_train_batch_size)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
@@ -53,7 +45,7 @@ class Batches(Sequence["ShownBatch"]):
         if not 0 <= step < len(self):
             raise IndexError(f"batch {index} of {len(self)} batches")
         size = self.plan.per_device_train_batch_size
-        chosen = [self.enc.train_rows[i] for i in self.order[step * size : (step + 1) * size]]
+        chosen = [self.source.train_rows[i] for i in self.order[step * size : (step + 1) * size]]
         make = packed(chosen, epoch=self.epoch, step=step) if self.plan.is_packed else None
         batch = make or padded(chosen, self.plan.pad_id, epoch=self.epoch, step=step)
         return ShownBatch(self, tuple(chosen), batch)
@@ -63,19 +55,38 @@ class Batches(Sequence["ShownBatch"]):
         return f"{len(self)} {kind} batches of {self.plan.per_device_train_batch_size} rows, epoch {self.epoch}"
 
 
+@dataclass(frozen=True)
+class Capture:
+    """What `forward()` received.
+
+    Attributes:
+        arrays: Its arrays, each (B, T).
+        step: 1-based optimiser step; None where no run is known.
+        micro: Which micro batch of the step.
+        losses: Loss in nats by token, of the shape of input_ids, on the weights of the step; None where not taken.
+        code: Python that shows it.
+    """
+
+    arrays: Mapping[str, Any]
+    step: int | None = None
+    micro: int = 0
+    losses: Losses | None = None
+    code: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class ShownBatch:
     """One batch as `forward()` receives it.
 
     Attributes:
         batch: The arrays.
-        verdict: Result of a comparison with what `forward()` got, or None.
+        capture: What `forward()` got, where the batch was compared with it.
     """
 
     batches: Batches
     rows: tuple[TrainRow, ...]
     batch: Batch
-    verdict: Mapping[str, Any] | None = None
+    capture: Capture | None = None
 
     @property
     def arrays(self) -> Mapping[str, tuple[tuple[int, ...], ...]]:
@@ -87,52 +98,81 @@ class ShownBatch:
         """Digest of the arrays, as the trainer reports it for what it received."""
         return digest(self.arrays)
 
-    def compare(self, received: Mapping[str, Any], step: int | None = None) -> ShownBatch:
-        """The same batch with a badge: does it agree with what `forward()` received?"""
-        found: Difference | None = first_difference(self.arrays, received)
-        verdict = {
-            "state": "differs" if found else "agrees",
-            "step": step,
-            "difference": asdict(found) if found else None,
-        }
-        return ShownBatch(self.batches, self.rows, self.batch, verdict)
+    @cached_property
+    def lanes(self) -> list[Lane]:
+        """Packed rows, or the rows of a padded batch, with the documents in them."""
+        return lanes(self.batch, self.rows)
+
+    @property
+    def losses(self) -> Losses | None:
+        """Loss in nats by token, where the run was asked for it; None where what came has another shape."""
+        found = self.capture.losses if self.capture else None
+        shape = [len(row) for row in self.arrays["input_ids"]]
+        return found if found is not None and [len(row) for row in found] == shape else None
+
+    @property
+    def tokens(self) -> BatchTokens:
+        """The batch in the token viewer, one packed or padded row at a time."""
+        return BatchTokens(self)
+
+    def compare(self, received: Mapping[str, Any] | Capture, step: int | None = None) -> ShownBatch:
+        """The same batch with a verdict: does it agree with what `forward()` received?
+
+        Args:
+            received: Arrays (B, T), as `run.captured(step)` gives them.
+            step: 1-based optimiser step, for the words.
+        """
+        capture = received if isinstance(received, Capture) else Capture(received, step)
+        return replace(self, capture=capture)
+
+    @cached_property
+    def verdict(self) -> Mapping[str, Any]:
+        """Whether the batch agrees with what came; `state` is `unchecked`, `agrees` or `differs` (docs/wire.md)."""
+        capture = self.capture
+        if capture is None:
+            return UNCHECKED
+        place = Place(capture.step, capture.micro)
+        found = first_difference(self.arrays, capture.arrays)
+        if found is None:
+            return agreed(self.arrays, place)
+        source = self.batches.source
+        order = (source.train_rows, source.plan.seed)
+        compared = Compared(self.batch, self.rows, capture.arrays, found, order)
+        return verdict(compared, self.lanes, place, source.spell)
+
+    # Answers to the page
 
     def questions(self) -> dict[str, comm.Question]:
-        """What the page can ask."""
-        return comm.row_questions(self)
+        """What the page can ask: the tokens of a document, the view of its data row."""
+        return {
+            "document": lambda asked: self.opened(int(asked["lane"]), int(asked["document"]), ASKED_TOKENS),
+            "source": lambda asked: {"payload": self.batches.source.source_payload(int(asked["row"]))},
+        }
 
-    def row_at(self, position: int) -> dict[str, Any]:
-        """View of one row of the batch, of the tokens around the first difference where it is too long for the page."""
-        return explained(self._row_view(position, ASKED_TOKENS), self.batches.enc.setting.template)
+    def opened(self, lane: int, document: int, most: int) -> dict[str, Any]:
+        """Tokens of a document as the model gets them, with the places where what came differs.
 
-    def _row_view(self, position: int, most: int) -> dict[str, Any]:
-        whole = self._whole_view(position)
-        found = (self.verdict or {}).get("difference")
-        index = found["index"] if found else ()
-        around = index[1] if len(index) > 1 and index[0] == position else None
-        length = len(whole["tokens"]["id"])
-        shown = window(whole["tokens"]["trained"], most, around)
-        return labelled(cut(whole, shown), shown, length)
+        Args:
+            lane: Which lane.
+            document: Which of its documents.
+            most: Tokens that are shown of a long one.
+        """
+        found = self._document(lane, document)
+        received = self.capture.arrays if self.capture else None
+        differences = differing_tokens(found, self.arrays, received)
+        around = differences[0]["token"] if differences else None
+        row = self.batches.source.explain(document_row(self, lane, found, most, around))
+        return {"lane": lane, "document": document, "row": row, "differences": differences}
 
-    def _whole_view(self, position: int) -> dict[str, Any]:
-        enc, row = self.batches.enc, self.rows[position]
-        parts = _documents(enc, row)
-        if self.batches.plan.is_packed:
-            return joined_view(parts, position=position, title=f"Pack {position}")
-        tokenizer = enc.setting.tokenizer
-        width = len(self.batch.arrays["input_ids"][0])
-        pad_text = tokenizer.convert_ids_to_tokens(self.batches.plan.pad_id)
-        return {**padded_view(parts[0], width, self.batches.plan.pad_id, pad_text), "position": position}
+    def _document(self, lane: int, document: int) -> Document:
+        return self.lanes[lane].documents[document]
 
-    def position_with(self, text: str, after: int) -> int | None:
-        """Position of the next row with the text."""
-        order = [(after + step) % len(self.rows) for step in range(1, len(self.rows) + 1)]
-        return next((i for i in order if text in "".join(self._whole_view(i)["tokens"]["text"])), None)
+    # Showing
 
-    def position_of_problem(self, after: int) -> int | None:
-        """Position of the next row with a finding."""
-        order = [(after + step) % len(self.rows) for step in range(1, len(self.rows) + 1)]
-        return next((i for i in order if self._whole_view(i)["findings"]), None)
+    def code(self) -> str:
+        """Python that gives this batch."""
+        made = f"{self.batches.source.facts.code}epoch={self.batch.epoch})[{self.batch.step}]"
+        return made if self.capture is None or not self.capture.code else self.capture.code
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: arrays and documents."""
@@ -142,52 +182,45 @@ class ShownBatch:
             "arrays": {name: [list(row) for row in rows] for name, rows in self.arrays.items()},
             "documents": [[list(document) for document in row] for row in self.batch.documents],
             "sha256": self.sha256,
+            "verdict": {name: value for name, value in self.verdict.items() if name != "columns"},
         }
 
     def __repr__(self) -> str:
         shape = f"{len(self.arrays['input_ids'])} × {len(self.arrays['input_ids'][0])}"
         return f"Batch {self.batch.step} of epoch {self.batch.epoch}: {shape} tokens, {len(self.rows)} rows"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        enc = self.batches.enc
-        count = min(2, len(self.rows))
-        views = [self._row_view(i, SAVED_TOKENS // count) for i in range(count)]
-        labels = [label for row in self.arrays["labels"] for label in row]
-        totals = {
-            "rows": len(self.rows),
-            "tokens": len(labels),
-            "trained": sum(label >= 0 for label in labels),
-            "truncated": 0,
-            "errors": 0,
-            "warnings": 0,
-        }
+    def widget(self) -> BatchCard:
+        """The card as a widget, for hosts that show widgets but not our mime type (VS Code, Colab, marimo)."""
+        from workbench.widgets.batch import BatchCard
+
+        return BatchCard(wire(self._payload(comm.WIDGET)), lambda asked: shared_answer(asked, self))
+
+    def _payload(self, handle: str | None) -> dict[str, Any]:
         heading = Heading(
-            title=f"Batch {self.batch.step} of epoch {self.batch.epoch}",
-            subtitle=f"{'packed' if self.batches.plan.is_packed else 'padded'}, {enc.data.source.title}",
-            code=f"enc.batches({self.batches.given}epoch={self.batch.epoch})[{self.batch.step}]",
-            row_count=len(self.rows),
-            totals=totals,
-            template=enc.setting.template,
-            handle=comm.share(self),
-            badge=self.verdict or {"state": "unchecked", "step": None, "difference": None},
-            kind="batch",
+            title=f"Batch {self.batch.step}" + (f" of epoch {self.batch.epoch}" if self.batch.epoch else ""),
+            subtitle=self._subtitle(),
+            code=self.code(),
+            width=self._width(),
+            handle=handle,
         )
-        shown = payload(views, heading)
-        return {
-            TOKENS_MIME: compact(shown),
-            "text/html": static_html(shown),
-            "text/plain": f"{self!r}\n{plain_text(shown)}",
-        }
+        shown = payload(self.lanes, self.arrays, heading, self.verdict, self.losses)
+        where = self.verdict["where"] or {"lane": 0, "document": 0}
+        shown["opened"] = self.opened(where["lane"], where["document"], SAVED_TOKENS)
+        return shown
 
+    def _width(self) -> int:
+        if not self.batches.plan.is_packed:
+            return len(self.arrays["input_ids"][0])
+        return self.batches.source.facts.width or max(lane.tokens for lane in self.lanes)
 
-def _documents(enc: Encoded, row: TrainRow) -> list[dict[str, Any]]:
-    """Views of the documents of a training row; of a data row with several sequences, the one with these tokens."""
-    out: list[dict[str, Any]] = []
-    at = 0
-    for data_row, length in row.documents:
-        ids = tuple(row.input_ids[at : at + length])
-        made, _ = enc.tokenized(data_row)
-        part = next((i for i, item in enumerate(made) if item.input_ids[:length] == ids), 0)
-        out.append(cut(enc.view_of(data_row, part), range(length)))
-        at += length
-    return out
+    def _subtitle(self) -> str:
+        rows = len(self.lanes)
+        title = self.batches.source.facts.title
+        if not self.batches.plan.is_packed:
+            return f"{rows} padded rows of {self._width():,}, {title}"
+        documents = sum(len(lane.documents) for lane in self.lanes)
+        return f"{rows} packed rows of {self._width():,}, {documents} documents, best fit decreasing, {title}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        shown = self._payload(comm.share(self))
+        return {BATCH_MIME: wire(shown), "text/html": static_html(shown), "text/plain": plain_text(shown)}

@@ -12,6 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from workbench.api import comm
+from workbench.api.batch_source import EncodedSource
 from workbench.api.batches import Batches
 from workbench.api.data import Data, _Choice
 from workbench.api.edited import policy_of
@@ -141,7 +142,7 @@ class Encoded(Sequence[EncodedRow]):
             recipe: A recipe whose batch size and seed are used; None takes the defaults.
             epoch: 0-based.
         """
-        return Batches(self, recipe, epoch)
+        return Batches(EncodedSource(self, recipe), epoch)
 
     def score(self, model: Any, rows: Iterable[int] | None = None, *, base: Any = None) -> Encoded:
         """The same rows with what a model makes of every token: loss, probability, difference to a base model.

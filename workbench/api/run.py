@@ -66,12 +66,17 @@ class LiveRun(Run):
                 remedy="Compare in the notebook that launched it, or read run.captured(step).",
                 code="WB611",
             )
+        from workbench.api.batches import Capture
+
         received = self.captured(step)
         per_epoch = self.recipe._steps_per_epoch
         epoch, inside = divmod(step - 1, per_epoch)
         batches = self.recipe.enc.batches(self.recipe, epoch=epoch)
         index = inside * self.recipe.recipe.gradient_accumulation_steps + micro
-        return batches[index].compare(received[micro], step)
+        return batches[index].compare(Capture(received[micro], step, micro, code=self._batch_code(step, micro)))
+
+    def _batch_code(self, step: int, micro: int) -> str:
+        return f"run.batch({step}{f', {micro}' if micro else ''})"
 
     def captured(self, step: int) -> list[dict[str, Any]]:
         """What `forward()` received at an optimiser step: one mapping of arrays a micro batch.
