@@ -39,7 +39,7 @@ def views():
     enc = wb.data(rows).encode("chatml", tokenizer="tiny-llama", packing="bfd", max_length=200)
     plain = [payload([enc.view_of(row)], enc.heading("enc")) for row in enc.usable]
     batch = enc.batches()[0]
-    return [*plain, payload([batch._whole_view(i) for i in range(len(batch.rows))], enc.heading("batch"))]
+    return [*plain, payload([batch.tokens.row_view(i, 10_000) for i in range(len(batch.rows))], enc.heading("batch"))]
 
 
 def test_real_rows_read_the_same_in_both_forms(wire, views):

@@ -81,7 +81,7 @@ class BatchTokens:
 
     def row_at(self, position: int) -> dict[str, Any]:
         """View of one row of the batch, of the tokens around the first difference where it is too long for the page."""
-        return self.shown.batches.source.explain(self._row_view(position, ASKED_TOKENS))
+        return self.shown.batches.source.explain(self.row_view(position, ASKED_TOKENS))
 
     def position_with(self, text: str, after: int) -> int | None:
         """Position of the next row with the text."""
@@ -95,7 +95,8 @@ class BatchTokens:
         count = len(self.shown.rows)
         return [(after + step) % count for step in range(1, count + 1)]
 
-    def _row_view(self, position: int, most: int) -> dict[str, Any]:
+    def row_view(self, position: int, most: int) -> dict[str, Any]:
+        """View of a row, of at most so many of its tokens."""
         whole = self._whole_view(position)
         length = len(whole["tokens"]["id"])
         chosen = window(whole["tokens"]["trained"], most, self._around(position))
@@ -130,7 +131,7 @@ class BatchTokens:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         shown = self.shown
         count = min(2, len(shown.rows))
-        views = [self._row_view(i, SAVED_TOKENS // count) for i in range(count)]
+        views = [self.row_view(i, SAVED_TOKENS // count) for i in range(count)]
         labels = [label for row in shown.arrays["labels"] for label in row]
         facts = shown.batches.source.facts
         totals = {

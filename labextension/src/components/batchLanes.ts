@@ -41,9 +41,10 @@ const NODE_BUDGET = 420;
 const NODES_PER_BLOCK = 4;
 /** Room between two blocks, as a share of the lane. */
 const BLOCK_GAP = 0.004;
-/** Share of the lane that a label needs. */
-const WIDE = 0.1;
-const SHORT = 0.045;
+/** Width of a character of a label, and of a block's mark and borders, in CSS pixels. */
+const CHARACTER = 7;
+const AROUND = 24;
+const DEFAULT_WIDTH = 640;
 
 class Lanes {
   readonly node = h('div', { class: 'wb-lanes', role: 'grid' });
@@ -52,8 +53,10 @@ class Lanes {
   private readonly window = h('div', { class: 'wb-lanewin', role: 'presentation' });
   private readonly sizer = h('div', { class: 'wb-lanesize', role: 'presentation' }, this.window);
   private readonly listeners = new AbortController();
+  private readonly observer: ResizeObserver;
   private mounted = new Map<number, HTMLElement>();
   private most = 60;
+  private width = DEFAULT_WIDTH;
 
   constructor(
     private payload: BatchPayload,
@@ -61,6 +64,8 @@ class Lanes {
     private readonly trans: Trans
   ) {
     this.node.append(this.sizer);
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(this.node);
     const { signal } = this.listeners;
     this.node.addEventListener('scroll', () => this.draw(), { signal, passive: true });
     on(this.node, 'click', event => this.click(event), signal);
@@ -68,7 +73,16 @@ class Lanes {
   }
 
   dispose(): void {
+    this.observer.disconnect();
     this.listeners.abort();
+  }
+
+  private resize(): void {
+    const width = this.node.querySelector('.wb-blocks')?.clientWidth ?? 0;
+    if (width > 0 && Math.abs(width - this.width) >= 1) {
+      this.width = width;
+      this.redraw();
+    }
   }
 
   show(payload: BatchPayload): void {
@@ -267,19 +281,29 @@ class Lanes {
     return node;
   }
 
+  /** The longest label that fits; a number that does not fit whole is not shown, it could be taken for another. */
   private label(document: BatchDocument | undefined, block: Block, count: number): readonly (Node | string)[] {
     const share = (block.end - block.start) / Math.max(1, this.payload.width);
-    if (document === undefined || share < SHORT) {
+    const room = (share * this.width - AROUND - (block.differs ? 13 : 0)) / CHARACTER;
+    if (document === undefined) {
       return [];
     }
+    const { trans } = this;
     if (count > 1) {
-      return [h('b', {}, this.trans.__('%1 rows', count))];
+      const words = trans.__('%1 rows', count);
+      return words.length <= room ? [h('b', {}, words)] : [];
     }
-    if (share < WIDE) {
-      return [h('b', {}, formatNumber(document.row))];
-    }
-    const loss = document.loss === null || share < 2 * WIDE ? '' : ` · ${formatNumber(document.loss, 2)}`;
-    return [h('b', {}, this.trans.__('row %1', document.row)), ` ${formatNumber(document.length)}${loss}`];
+    const row = trans.__('row %1', document.row);
+    const length = ` ${formatNumber(document.length)}`;
+    const loss = document.loss === null ? '' : ` · ${formatNumber(document.loss, 2)}`;
+    const choices: readonly (readonly [string, string])[] = [
+      [row, length + loss],
+      [row, length],
+      [row, ''],
+      [String(document.row), '']
+    ];
+    const [name, rest] = choices.find(([a, b]) => a.length + b.length <= room) ?? ['', ''];
+    return [...(name === '' ? [] : [h('b', {}, name)]), ...(rest === '' ? [] : [rest])];
   }
 }
 
