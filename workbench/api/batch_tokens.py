@@ -32,18 +32,14 @@ def document_row(
     view = {**_document_view(shown, lane, document), "title": f"Data row {document.row}"}
     if "position_ids" in shown.arrays:
         view = _first_masked(view)
-    losses = shown.losses
-    if losses is not None:
-        line = losses[document.line][document.at : document.at + document.length]
-        view["measures"] = {**view.get("measures", {}), "loss": list(line)}
     length = document.length
+    measures = {name: list(values[:length]) for name, values in view.get("measures", {}).items()}
+    if shown.losses is not None:
+        measures["loss"] = list(shown.losses[document.line][document.at : document.at + length])
     chosen = window(view["tokens"]["trained"], most, around)
     made = labelled(cut(view, chosen), chosen, length)
-    if "measures" in made and len(chosen) < length:
-        kept = slice(chosen.start, chosen.stop)
-        made["measures"] = {
-            name: values[kept] if len(values) == length else values for name, values in made["measures"].items()
-        }
+    if measures:
+        made["measures"] = {name: values[chosen.start : chosen.stop] for name, values in measures.items()}
     return made
 
 
