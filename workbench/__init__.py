@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are loaded
     from workbench.api.demo import demo
     from workbench.api.recipe import open, recipe
     from workbench.api.run import attach, runs, warm
+    from workbench.api.tap import tap
     from workbench.api.template import template, templates
 
 _PUBLIC = {
@@ -28,12 +29,13 @@ _PUBLIC = {
     "open": "workbench.api.recipe",
     "recipe": "workbench.api.recipe",
     "runs": "workbench.api.run",
+    "tap": "workbench.api.tap",
     "template": "workbench.api.template",
     "templates": "workbench.api.template",
     "warm": "workbench.api.run",
 }
 
-__all__ = ["__version__", "attach", "data", "demo", "open", "recipe", "runs", "template", "templates", "warm"]
+__all__ = ["__version__", "attach", "data", "demo", "open", "recipe", "runs", "tap", "template", "templates", "warm"]
 
 
 def __getattr__(name: str) -> Any:

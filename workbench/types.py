@@ -291,6 +291,7 @@ class Reason(StrEnum):
     SPAN = "span"  # trained: characters the row marks as trained
     GIVEN = "given"  # trained: label of a row tokenized elsewhere
     STEP = "step"  # labelled: end of a reasoning step
+    SCORED = "scored"  # read: a reward model's head scores the text here
     FLAG = "flag"  # trained: the row says train=true for this message
     HEADER = "header"  # masked: the inference prompt supplies it
     AFTER_STOP = "after_stop"  # masked: stands after the stop token
@@ -304,6 +305,9 @@ class Reason(StrEnum):
     PREFILL = "prefill"  # masked: beginning of the answer that inference supplies
     GIVEN_OFF = "given_off"  # masked: label -100 of a row tokenized elsewhere
     STEP_TEXT = "step_text"  # masked: text of a reasoning step
+    NOT_SCORED = "not_scored"  # masked: a reward model reads it, and scores the end
+    MISMATCHED = "mismatched"  # masked: KTO's mismatched pair, which only estimates the KL term
+    LEFT_OUT = "left_out"  # masked: a completion or a tool's text that the trainer takes out of the loss
     MEDIA = "media"  # masked: stands for an image
     BETWEEN_TURNS = "between_turns"  # masked: template text outside any turn
     SPECIAL_ADDED = "special_added"  # masked: added by the tokenizer, not by the template

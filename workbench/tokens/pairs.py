@@ -35,8 +35,8 @@ class Pair:
 def compare(chosen: TokenizedExample, rejected: TokenizedExample) -> Pair:
     """Compare the two sides of a row."""
     one, other = str.__str__(chosen.rendered.text), str.__str__(rejected.rendered.text)
-    token = _first_difference(chosen.input_ids, rejected.input_ids)
-    character = _first_difference(one, other)
+    token = first_difference(chosen.input_ids, rejected.input_ids)
+    character = first_difference(one, other)
     sides = (chosen, rejected)
     masked = min(next((i for i, label in enumerate(s.labels) if label != IGNORE), len(s.labels)) for s in sides)
     return Pair(
@@ -49,7 +49,8 @@ def compare(chosen: TokenizedExample, rejected: TokenizedExample) -> Pair:
     )
 
 
-def _first_difference(one: Sequence[object], other: Sequence[object]) -> int | None:
+def first_difference(one: Sequence[object], other: Sequence[object]) -> int | None:
+    """Where two sequences part, or where the shorter ends; None where they are equal."""
     if one == other:
         return None
     pairs = enumerate(zip(one, other, strict=False))

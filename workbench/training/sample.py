@@ -39,7 +39,7 @@ def untouched(model: Any) -> Iterator[None]:
     """Run the model in evaluation mode without gradients, then put everything back as it was."""
     import torch
 
-    states = _random_states()
+    states = random_states()
     modes = {module: module.training for module in model.modules()}
     checkpointing = {m: m.gradient_checkpointing for m in modes if hasattr(m, "gradient_checkpointing")}
     gradients = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
@@ -56,10 +56,11 @@ def untouched(model: Any) -> Iterator[None]:
             module.gradient_checkpointing = used
         for parameter, wanted in gradients:
             parameter.requires_grad_(wanted)
-        _restore_random_states(states)
+        restore_random_states(states)
 
 
-def _random_states() -> tuple[Any, ...]:
+def random_states() -> tuple[Any, ...]:
+    """States of every random number generator that training draws from."""
     import numpy
     import torch
 
@@ -67,7 +68,8 @@ def _random_states() -> tuple[Any, ...]:
     return random.getstate(), numpy.random.get_state(), torch.get_rng_state(), cuda
 
 
-def _restore_random_states(states: tuple[Any, ...]) -> None:
+def restore_random_states(states: tuple[Any, ...]) -> None:
+    """Put the states of `random_states` back."""
     import numpy
     import torch
 

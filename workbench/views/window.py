@@ -51,8 +51,9 @@ def cut(view: dict[str, Any], shown: range) -> dict[str, Any]:
         for part in _moved(view["segments"], shown)
     ]
     findings = [_at(item, shown) for item in view["findings"]]
-    documents = _moved(view["documents"], shown)
-    return {**view, "tokens": tokens, "segments": segments, "documents": documents, "findings": findings}
+    moved = {name: _moved(view[name], shown) for name in ("documents", "media") if name in view}
+    measures = {name: values[shown.start : shown.stop] for name, values in view.get("measures", {}).items()}
+    return {**view, "tokens": tokens, "segments": segments, **moved, "findings": findings, "measures": measures}
 
 
 def _at(finding: dict[str, Any], shown: range) -> dict[str, Any]:
