@@ -10,11 +10,23 @@ import { extension } from './cardRenderer';
 import type { Kind } from './cardRenderer';
 import { pairCard } from './components/pairCard';
 import { batchCard } from './components/batchCard';
+import { rolloutsCard } from './components/rolloutsCard';
 import { runCard } from './components/runCard';
 import { tokenViewer } from './components/tokenViewer';
 import { preferences } from './preferences';
 import { restTransport } from './runs/transport';
-import { BATCH_MIME, PAIRS_MIME, parseBatch, parsePairs, parseRun, parseTokens, RUN_MIME, TOKENS_MIME } from './wire';
+import {
+  BATCH_MIME,
+  PAIRS_MIME,
+  parseBatch,
+  parsePairs,
+  parseRollouts,
+  parseRun,
+  parseTokens,
+  ROLLOUTS_MIME,
+  RUN_MIME,
+  TOKENS_MIME
+} from './wire';
 
 const tokens: Kind<ReturnType<typeof parseTokens>> = {
   mime: TOKENS_MIME,
@@ -46,10 +58,17 @@ const pairs: Kind<ReturnType<typeof parsePairs>> = {
   make: (payload, _trusted, trans) => pairCard({ payload, spaces: preferences.spaces }, trans)
 };
 
+const rollouts: Kind<ReturnType<typeof parseRollouts>> = {
+  mime: ROLLOUTS_MIME,
+  parse: parseRollouts,
+  make: (payload, _trusted, trans) => rolloutsCard({ payload, spaces: preferences.spaces }, trans)
+};
+
 const extensions: IRenderMime.IExtension[] = [
   extension('tokens', 'Shows what each token of a row is and whether it is trained.', tokens),
   extension('pairs', 'Shows two answers to one prompt side by side.', pairs),
   extension('batch', 'Shows a batch as lanes of documents, and whether the model received it.', batch),
+  extension('rollouts', 'Shows completions of a prompt with rewards and advantages.', rollouts),
   extension('run', 'Shows a training run.', run)
 ];
 

@@ -14,6 +14,8 @@ export { pairAnswer, parsePairs, PAIRS_MIME } from './wire/pairs';
 export type { Pair, PairSide, PairsPayload } from './wire/pairs';
 export { parsePicker, parseScan } from './wire/picker';
 export type { PickerCell, PickerChange, PickerScan, PickerState } from './wire/picker';
+export { groupAnswer, parseRollouts, ROLLOUTS_MIME } from './wire/rollouts';
+export type { Completion, RolloutGroup, RolloutsPayload } from './wire/rollouts';
 export { parseRun, RUN_MIME } from './wire/runs';
 export type { RunPayload } from './wire/runs';
 export { parseTokens, TOKENS_MIME } from './wire/tokens';

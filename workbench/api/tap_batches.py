@@ -14,9 +14,10 @@ from workbench.tokens.diff import first_difference
 from workbench.training.trainer_watch import ROLLOUTS, Received
 from workbench.types import Finding
 from workbench.views import PAIRS_MIME, ROLLOUTS_MIME, TOKENS_MIME
+from workbench.views.compact import compact
 from workbench.views.pairs import pairs_html, pairs_payload, pairs_text
 from workbench.views.rollouts import Group, group_view, rollouts_html, rollouts_payload, rollouts_text
-from workbench.views.tokens import Heading, payload, plain_text, static_html
+from workbench.views.tokens import Heading, explained, payload, plain_text, static_html
 from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, cut, labelled, window
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class TokenBatch(TappedBatch):
 
     def row_at(self, position: int) -> dict[str, Any]:
         """View of one row."""
-        return self._shown(position, ASKED_TOKENS)
+        return explained(self._shown(position, ASKED_TOKENS), None)
 
     def _shown(self, position: int, most: int) -> dict[str, Any]:
         whole = self._views[position]
@@ -151,7 +152,11 @@ class TokenBatch(TappedBatch):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         shown = self._payload()
-        return {TOKENS_MIME: shown, "text/html": static_html(shown), "text/plain": f"{self!r}\n{plain_text(shown)}"}
+        return {
+            TOKENS_MIME: compact(shown),
+            "text/html": static_html(shown),
+            "text/plain": f"{self!r}\n{plain_text(shown)}",
+        }
 
     def _payload(self) -> dict[str, Any]:
         count = min(2, len(self._views))
@@ -171,7 +176,9 @@ class TokenBatch(TappedBatch):
         """The card as a widget."""
         from workbench.widgets.tokens import TokenViewer
 
-        return TokenViewer({**self._payload(), "handle": comm.WIDGET}, lambda asked: comm.answered(self, asked))
+        return TokenViewer(
+            {**compact(self._payload()), "handle": comm.WIDGET}, lambda asked: comm.answered(self, asked)
+        )
 
 
 class PairBatch(TappedBatch):
@@ -194,7 +201,10 @@ class PairBatch(TappedBatch):
             order = [(after + step) % len(self) for step in range(1, len(self) + 1)]
             return {"position": next((i for i in order if self._pair(i)["findings"]), None)}
 
-        return {"pair": lambda asked: {"pair": self._pair(int(asked["position"]))}, "pair_problem": problem}
+        return {
+            "pair": lambda asked: {"pair": explained(self._pair(int(asked["position"])), None)},
+            "pair_problem": problem,
+        }
 
     def __repr__(self) -> str:
         width = self.arrays["input_ids"].shape[1]
@@ -209,13 +219,17 @@ class PairBatch(TappedBatch):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         shown = self._payload()
-        return {PAIRS_MIME: shown, "text/html": pairs_html(shown), "text/plain": f"{self!r}\n{pairs_text(shown)}"}
+        return {
+            PAIRS_MIME: compact(shown),
+            "text/html": pairs_html(shown),
+            "text/plain": f"{self!r}\n{pairs_text(shown)}",
+        }
 
     def widget(self) -> Card:
         """The card as a widget."""
         from workbench.widgets.pairs import PairCard
 
-        return PairCard({**self._payload(), "handle": comm.WIDGET}, lambda asked: comm.answered(self, asked))
+        return PairCard({**compact(self._payload()), "handle": comm.WIDGET}, lambda asked: comm.answered(self, asked))
 
 
 class RolloutBatch(TappedBatch):
@@ -252,7 +266,10 @@ class RolloutBatch(TappedBatch):
             order = [(after + step) % count for step in range(1, count + 1)]
             return {"position": next((i for i in order if self.groups[i].findings), None)}
 
-        return {"group": lambda asked: {"group": self._group(int(asked["position"]))}, "group_problem": problem}
+        return {
+            "group": lambda asked: {"group": explained(self._group(int(asked["position"])), None)},
+            "group_problem": problem,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: every prompt and completion with rewards and advantages."""
@@ -313,7 +330,7 @@ class RolloutBatch(TappedBatch):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         shown = self._payload()
         return {
-            ROLLOUTS_MIME: shown,
+            ROLLOUTS_MIME: compact(shown),
             "text/html": rollouts_html(shown),
             "text/plain": f"{self!r}\n{rollouts_text(shown)}",
         }
@@ -322,7 +339,9 @@ class RolloutBatch(TappedBatch):
         """The card as a widget."""
         from workbench.widgets.rollouts import RolloutsCard
 
-        return RolloutsCard({**self._payload(), "handle": comm.WIDGET}, lambda asked: comm.answered(self, asked))
+        return RolloutsCard(
+            {**compact(self._payload()), "handle": comm.WIDGET}, lambda asked: comm.answered(self, asked)
+        )
 
 
 def batch_of(tap: Tap, received: Received, code: str) -> TappedBatch:
