@@ -48,6 +48,7 @@ class Tap:
         self.kind = self._watch.kind
         self.reader = Reader(trainer, self.kind)
         self._previewed: dict[int, Received] = {}
+        self._last_preview: list[Received] = []
 
     def __enter__(self) -> Tap:
         return self
@@ -66,7 +67,7 @@ class Tap:
             n: How many micro batches.
             epoch: 0-based.
         """
-        made = read_ahead(self.trainer, n, epoch)
+        made = self._last_preview = read_ahead(self.trainer, n, epoch)
         if epoch == 0:
             self._previewed.update({item.index: item for item in made})
         code = f"tap.preview({n}{f', epoch={epoch}' if epoch else ''})"

@@ -345,10 +345,11 @@ class RolloutBatch(TappedBatch):
 
 
 def batch_of(tap: Tap, received: Received, code: str) -> TappedBatch:
-    """The noun for a batch of the trainer's kind."""
-    if tap.kind in ROLLOUTS:
-        return RolloutBatch(tap, received, code)
-    return PairBatch(tap, received, code) if tap.kind in PAIRED else TokenBatch(tap, received, code)
+    """The noun for a batch of the trainer's kind; the same one for the same batch and code."""
+    if received.shown is None or received.shown.code_ != code:
+        kinds = {True: RolloutBatch, False: PairBatch if tap.kind in PAIRED else TokenBatch}
+        received.shown = kinds[tap.kind in ROLLOUTS](tap, received, code)
+    return received.shown
 
 
 class TappedBatches(Sequence[TappedBatch]):

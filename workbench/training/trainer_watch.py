@@ -64,6 +64,7 @@ class Received:
         prompts: Rows of a prompt-only batch (GRPO, RLOO), which has no tensors yet.
         rollouts: What was generated, for the first forward of a generation.
         generation: Number of the generation its sequences came from, 0-based; None for other trainers.
+        shown: What shows it; kept here, so that the page can ask it for as long as the batch is kept.
     """
 
     source: str
@@ -73,6 +74,7 @@ class Received:
     prompts: list[dict[str, Any]] | None = None
     rollouts: Rollouts | None = None
     generation: int | None = None
+    shown: Any = None
 
 
 @dataclass(slots=True)

@@ -148,6 +148,8 @@ class RolloutsCard {
     this.prompt.node.setAttribute('aria-label', trans.__('Tokens of the prompt'));
     this.top.replaceChildren(...group.findings.map(item => findingCard(item, trans)));
     this.code.update(this.payload.code);
+    const none = group.completions.length === 0;
+    this.sorts.advantage.parentElement?.toggleAttribute('hidden', none);
     this.drawBody();
     this.drawBar();
   }
