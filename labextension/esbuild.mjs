@@ -9,7 +9,12 @@ const SHARED = new Set(['afm.ts', 'card.ts']);
 const modules = readdirSync(SOURCES).filter(name => name.endsWith('.ts') && !SHARED.has(name));
 
 await build({
-  entryPoints: [...modules.map(name => `${SOURCES}/${name}`), 'labextension/style/widgets.css'],
+  entryPoints: [
+    ...modules.map(name => `${SOURCES}/${name}`),
+    'labextension/src/page.ts',
+    'labextension/style/widgets.css',
+    'labextension/style/page.css'
+  ],
   entryNames: '[name]',
   bundle: true,
   format: 'esm',

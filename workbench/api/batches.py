@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.api import comm
 from workbench.api.batch_source import BatchSource, shared_answer
 from workbench.api.batch_tokens import BatchTokens, document_row
+from workbench.api.html_export import Showable
 from workbench.checks.batches import Compared
 from workbench.tokens.diff import digest, first_difference
 from workbench.tokens.lanes import Document, Lane, lanes
@@ -75,7 +76,7 @@ class Capture:
 
 
 @dataclass(frozen=True, eq=False)
-class ShownBatch:
+class ShownBatch(Showable):
     """One batch as `forward()` receives it.
 
     Attributes:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 TARGET = "finetune-workbench"
@@ -58,9 +60,27 @@ _HANDLES: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 _REGISTERED: set[int] = set()
 
 
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While it lasts nothing is shared: what is shown will have no kernel to ask."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
+
+def is_alone() -> bool:
+    """Whether what is shown now has to do without a kernel."""
+    return _ALONE.get()
+
+
 def share(shown: Askable) -> str | None:
     """A handle for the object, or None where there is no kernel to ask."""
-    manager = _comm_manager()
+    manager = None if is_alone() else _comm_manager()
     if manager is None:
         return None
     if id(manager) not in _REGISTERED:

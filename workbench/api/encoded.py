@@ -17,6 +17,7 @@ from workbench.api.batches import Batches
 from workbench.api.data import Data, _Choice
 from workbench.api.edited import policy_of
 from workbench.api.encoded_row import EncodedRow
+from workbench.api.html_export import Showable
 from workbench.api.pairs import pair_bundle, pair_questions, pairs_shown, shows_pairs
 from workbench.api.row_list import RowList, worst
 from workbench.api.row_questions import viewer_questions
@@ -46,6 +47,9 @@ Parts = tuple[TokenizedExample, ...]
 WINDOW_TOKENS = 3_000
 """Tokens of other rows beside the one shown first, where there is no kernel to ask for them."""
 
+EXPORTED_TOKENS = 30_000
+"""The same in an exported HTML file: about 400 kB."""
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -59,7 +63,7 @@ class Totals:
     warnings: int = 0
 
 
-class Encoded(Sequence[EncodedRow]):
+class Encoded(Showable, Sequence[EncodedRow]):
     """Tokens and labels of every row.
 
     `enc[3]` is data row 3, `enc.batches()` what the trainer gets, `enc.findings` what is wrong.
@@ -330,11 +334,13 @@ class Encoded(Sequence[EncodedRow]):
 
     def _window(self, position: int, around: int | None = None) -> list[dict[str, Any]]:
         views = [self._shown(position, SAVED_TOKENS, around)]
-        room = 0 if comm.share(self) else WINDOW_TOKENS
-        for beside in (position + 1, position - 1, position + 2):
-            if 0 <= beside < len(self.sequences) and len(self._ids[beside]) <= room:
-                views.append(self._shown(beside, SAVED_TOKENS))
-                room -= len(self._ids[beside])
+        room = EXPORTED_TOKENS if comm.is_alone() else 0 if comm.share(self) else WINDOW_TOKENS
+        near = sorted(range(len(self.sequences)), key=lambda other: abs(other - position - 0.25))
+        for beside in near[1:] if room else ():
+            room -= len(self._ids[beside])
+            if room < 0:
+                break
+            views.append(self._shown(beside, SAVED_TOKENS))
         return sorted(views, key=lambda view: view["position"])
 
     def heading(self, code: str, first: int = 0, colour_by: str = "trained") -> Heading:

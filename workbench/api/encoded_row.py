@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from workbench.api.html_export import Showable
 from workbench.api.pairs import is_pair, pair_bundle
 from workbench.errors import DataError, RecipeError
 from workbench.tokens.pairs import Pair, compare
@@ -25,7 +26,7 @@ MEASURES = ("loss", "probability", "base_delta")
 
 
 @dataclass(frozen=True)
-class EncodedRow:
+class EncodedRow(Showable):
     """One row: its tokens, its text, what is wrong with it."""
 
     enc: Encoded

@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.api.html_export import Showable
 from workbench.errors import RunError
 from workbench.training.launchers import Spare
 from workbench.training.run import Run
@@ -39,7 +40,7 @@ def warm() -> Spare:
     return _spare().warm()
 
 
-class LiveRun(Run):
+class LiveRun(Showable, Run):
     """A run that shows itself; see `workbench.training.run.Run` for its verbs.
 
     Attributes:

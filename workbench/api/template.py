@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import tiny_llama
+from workbench.api.html_export import Showable
 from workbench.errors import TemplateError
 from workbench.templates import registry
 from workbench.templates.render import generation_prompt
@@ -16,7 +17,7 @@ from workbench.types import TemplateInfo
 
 
 @dataclass(frozen=True)
-class ChatTemplate:
+class ChatTemplate(Showable):
     """A chat template: source, hash, origin.
 
     Attributes:

@@ -41,6 +41,7 @@ def inspect_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--batches", metavar="A:B", help="print collated batches instead of rows")
     sub.add_argument("--batch-size", type=int, default=8)
     sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--html", metavar="FILE", help="also write the first of them as a self-contained HTML file")
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -53,11 +54,20 @@ def inspect(options: argparse.Namespace) -> int:
 
         plan = Recipe(per_device_train_batch_size=options.batch_size, seed=options.seed)
         batches = enc.batches(plan)
-        for index in range(len(batches))[_slice(options.batches)]:
+        chosen = range(len(batches))[_slice(options.batches)]
+        _save(options, [batches[index] for index in chosen[:1]])
+        for index in chosen:
             emit(options, batches[index].to_dict(), repr(batches[index]))
         return FINE
-    _emit_lines(options, enc, [row_object(enc, row) for row in range(len(enc))[_slice(options.rows)]])
+    rows = range(len(enc))[_slice(options.rows)]
+    _save(options, [enc[row] for row in rows[:1]])
+    _emit_lines(options, enc, [row_object(enc, row) for row in rows])
     return FINDINGS if enc.totals.errors else FINE
+
+
+def _save(options: argparse.Namespace, shown: list[Any]) -> None:
+    if options.html and shown:
+        shown[0].save_html(options.html)
 
 
 def _emit_lines(options: argparse.Namespace, enc: Any, rows: list[dict[str, Any]]) -> None:

@@ -63,6 +63,7 @@ def attach_arguments(sub: argparse.ArgumentParser) -> None:
     """Arguments of `attach`."""
     run_argument(sub)
     sub.add_argument("--follow", action="store_true", help="print events as they come, until the run ends")
+    sub.add_argument("--html", metavar="FILE", help="also write the card as a self-contained HTML file")
 
 
 def stop_arguments(sub: argparse.ArgumentParser) -> None:
@@ -167,6 +168,8 @@ def attach(options: argparse.Namespace) -> int:
     from workbench.api.run import attach
 
     run = attach(options.id)
+    if options.html:
+        run.save_html(options.html)
     if options.follow:
         return _follow(options, run)
     emit(options, run.to_dict(), repr(run))

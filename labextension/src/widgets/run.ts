@@ -36,7 +36,8 @@ const module: WidgetModule = {
   render: ({ model, el }: RenderContext) => {
     const payload = parseRun(model.get('payload'));
     const { send, stop } = request(model);
-    const card = runCard({ payload, live: payload.live, transport: restTransport(payload.id, send) }, english);
+    const transport = model.get('inert') === true ? null : restTransport(payload.id, send);
+    const card = runCard({ payload, live: payload.live, transport }, english);
     el.append(card.node);
     const stopChanges = listenTo(model, 'change:payload', () => card.update(parseRun(model.get('payload'))));
     return () => {

@@ -1,0 +1,114 @@
+"""Every card there is, once: what the tests that hold for all cards need to know of each."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pair_payloads import pair, pairs_payload
+from payloads import finding, payload, row
+from picker_payloads import chat_state, pair_state
+
+import workbench as wb
+from workbench.api.run import LiveRun
+
+RECORDED = Path(__file__).resolve().parents[1] / "run_card" / "recorded_run.jsonl"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card.
+
+    Attributes:
+        module: Its anywidget module.
+        selector: Its node.
+        traits: Traits of the module with a text wherever the data can put one.
+        noun: A noun whose output is the card, made of a text for its data and a folder to write to; None: no such noun.
+    """
+
+    module: str
+    selector: str
+    traits: Callable[[str], dict[str, Any]]
+    noun: Callable[[str, Path], Any] | None = None
+
+
+def chat_rows(text: str) -> list[dict[str, Any]]:
+    """Rows whose every message is the text."""
+    said = [{"role": role, "content": text or "x"} for role in ("system", "user", "assistant")]
+    return [{"messages": said}, {"messages": [*said, said[1], said[2]]}]
+
+
+def _tokens(text: str) -> dict[str, Any]:
+    shown = row(
+        [("user", text), ("assistant", text)], findings=[finding("WB305", "warning", text, "messages[1].content")]
+    )
+    return {"payload": payload([shown], badge={"state": "differs", "step": 1, "difference": _difference(text)})}
+
+
+def _difference(text: str) -> dict[str, Any]:
+    return {"key": text, "index": [0, 1], "ours": 1, "theirs": 2}
+
+
+def _pairs(text: str) -> dict[str, Any]:
+    return {"payload": pairs_payload([pair(chosen=text + " a", rejected=text + " b")])}
+
+
+def _picker(text: str) -> dict[str, Any]:
+    said = [{"role": text, "text": text}]
+    more = {"preview": [[{"said": said, "more": 4}]], "rendered": pair_state()["rendered"]}
+    return {"state": chat_state() | more, "scan": None}
+
+
+def run_payload(text: str = "Where does Kipwick live?") -> dict[str, Any]:
+    """A run that failed, so that all there is to tell is told."""
+    series = {"step": [1, 2, 3, 4], "loss": [2.5, 2.1, 1.7, 1.4]}
+    samples = [
+        {"prompt": 0, "step": step, "text": f"{text} {step}", "stopped": True, "base": step == 0} for step in (0, 2, 4)
+    ]
+    snapshot = {
+        "state": "failed", "step": 4, "max_steps": 10, "offset": 100, "loss": 1.4, "learning_rate": 1e-4,
+        "tokens_per_s": 10.0, "eta_s": None, "rss_bytes": 10**9, "gpu_bytes": None, "elapsed_s": 10.0,
+        "series": series, "prompts": [text], "samples": samples, "checkpoints": [2],
+        "batch": {"agrees": False, "steps": [1], "difference": _difference("labels")},
+        "message": text, "log_tail": text, "stalled": False, "warnings": [{"code": "WB690", "message": text}],
+        "setup": {"device": "cpu", "versions": {"torch": "2.13"}},
+    }  # fmt: skip
+    return {"version": 1, "id": "0007-k3f9", "name": text, "live": False, "snapshot": snapshot, "code": text}
+
+
+def _encoded(text: str, _folder: Path) -> Any:
+    return wb.data(chat_rows(text)).encode("chatml", tokenizer="tiny-llama")
+
+
+def _batch(text: str, folder: Path) -> Any:
+    return wb.data(chat_rows(text)).encode("chatml", tokenizer="tiny-llama").batches()[0]
+
+
+def _pair_rows(text: str, _folder: Path) -> Any:
+    rows = [{"prompt": text, "chosen": text + " a", "rejected": text + " b"}] * 3
+    return wb.data(rows).encode(tokenizer="tiny-llama")
+
+
+def recorded_run(text: str, folder: Path) -> Any:
+    """A run that is over: the log of a real one."""
+    home = folder / "0007-k3f9"
+    home.mkdir(exist_ok=True)
+    prompts = [[{"role": "user", "content": text}]] * 3
+    (home / "job.json").write_text(json.dumps({"id": "0007-k3f9", "name": text, "samples": {"prompts": prompts}}))
+    shutil.copy(RECORDED, home / "events.jsonl")
+    return LiveRun(home)
+
+
+CARDS = {
+    "tokens": Card("tokens", ".wb-tokens", _tokens, _encoded),
+    "batch": Card("tokens", ".wb-tokens", _tokens, _batch),
+    "pairs": Card("pairs", ".wb-pairs", _pairs, _pair_rows),
+    "picker": Card("picker", ".wb-pick", _picker),
+    "run": Card("run", ".wb-run", lambda text: {"payload": run_payload(text), "inert": True}, recorded_run),
+}
+"""A card that lands is one more entry here."""
+
+SHOWN = {name: card for name, card in CARDS.items() if card.noun is not None}
+"""Cards that are the rich output of a noun."""
