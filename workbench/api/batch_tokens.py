@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.api import comm
+from workbench.api.html_export import Showable
 from workbench.tokens.lanes import Document
 from workbench.types import IGNORE, Reason
 from workbench.views import TOKENS_MIME
@@ -61,7 +62,7 @@ def _first_masked(view: dict[str, Any]) -> dict[str, Any]:
     return {**view, "tokens": tokens, "tables": tables, "segments": segments}
 
 
-class BatchTokens:
+class BatchTokens(Showable):
     """A batch in the token viewer: its rows one after the other, documents parted, padding shown.
 
     Args:

@@ -12,7 +12,9 @@ from payloads import finding, payload, row
 from picker_payloads import chat_state, pair_state
 
 import workbench as wb
+from workbench.api import comm
 from workbench.api.run import LiveRun
+from workbench.views import BATCH_MIME
 
 RECORDED = Path(__file__).resolve().parents[1] / "run_card" / "recorded_run.jsonl"
 
@@ -26,12 +28,14 @@ class Card:
         selector: Its node.
         traits: Traits of the module with a text wherever the data can put one.
         noun: A noun whose output is the card, made of a text for its data and a folder to write to; None: no such noun.
+        static: Words in the static HTML of the noun made of "Why does bread need salt?".
     """
 
     module: str
     selector: str
     traits: Callable[[str], dict[str, Any]]
     noun: Callable[[str, Path], Any] | None = None
+    static: str = "Why does bread"
 
 
 def chat_rows(text: str) -> list[dict[str, Any]]:
@@ -82,8 +86,15 @@ def _encoded(text: str, _folder: Path) -> Any:
     return wb.data(chat_rows(text)).encode("chatml", tokenizer="tiny-llama")
 
 
-def _batch(text: str, folder: Path) -> Any:
-    return wb.data(chat_rows(text)).encode("chatml", tokenizer="tiny-llama").batches()[0]
+def _batch(text: str, _folder: Path) -> Any:
+    return (
+        wb.data(chat_rows(text)).encode("chatml", tokenizer="tiny-llama", packing="bfd", max_length=4096).batches()[0]
+    )
+
+
+def _batch_traits(text: str) -> dict[str, Any]:
+    with comm.alone():
+        return {"payload": _batch(text, Path())._repr_mimebundle_()[BATCH_MIME]}
 
 
 def _pair_rows(text: str, _folder: Path) -> Any:
@@ -103,7 +114,8 @@ def recorded_run(text: str, folder: Path) -> Any:
 
 CARDS = {
     "tokens": Card("tokens", ".wb-tokens", _tokens, _encoded),
-    "batch": Card("tokens", ".wb-tokens", _tokens, _batch),
+    "batch": Card("batch", ".wb-batch", _batch_traits, _batch, "2 documents"),
+    "batch tokens": Card("tokens", ".wb-tokens", _tokens, lambda text, folder: _batch(text, folder).tokens),
     "pairs": Card("pairs", ".wb-pairs", _pairs, _pair_rows),
     "picker": Card("picker", ".wb-pick", _picker),
     "run": Card("run", ".wb-run", lambda text: {"payload": run_payload(text), "inert": True}, recorded_run),
