@@ -10,6 +10,7 @@ from typing import Any
 
 from workbench.cli.output import FINDINGS, FINE, emit, print_line
 from workbench.cli.rows import bound, option_argument
+from workbench.memory.plan import ATTENTIONS
 
 
 def recipe_arguments(sub: argparse.ArgumentParser) -> None:
@@ -29,6 +30,8 @@ def estimate_arguments(sub: argparse.ArgumentParser) -> None:
     recipe_arguments(sub)
     sub.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     sub.add_argument("--card-gib", type=float, help="memory of the card in GiB")
+    sub.add_argument("--method", choices=("analytic", "trace"), default="analytic", help="formula, or the real step")
+    sub.add_argument("--attention", choices=ATTENTIONS, help="attention implementation of a trace")
 
 
 def train_arguments(sub: argparse.ArgumentParser) -> None:
@@ -86,7 +89,8 @@ def no_arguments(sub: argparse.ArgumentParser) -> None:
 
 def estimate(options: argparse.Namespace) -> int:
     """Estimate memory."""
-    made = bound(options).estimate(device=options.device, card_gib=options.card_gib)
+    runtime = {"attention": options.attention} if options.attention else {}
+    made = bound(options).estimate(method=options.method, device=options.device, card_gib=options.card_gib, **runtime)
     emit(options, made.to_dict(), repr(made))
     return FINDINGS if made.verdict and made.verdict.word == "does not fit" else FINE
 

@@ -193,16 +193,21 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
 
 
 def of_model(model: str) -> Architecture:
-    """Find the config of a model without network: a folder, the embedded demo, a preset, or the local hub cache.
+    """The architecture of a model, without network; errors as `read_config` and `from_config`."""
+    return from_config(read_config(model))
+
+
+def read_config(model: str) -> dict[str, Any]:
+    """Values of a model's config.json: a folder, the file itself, the embedded demo, a preset, or the local hub cache.
 
     Raises:
-        ModelError: When no config.json can be found (WB804), or as `from_config`.
+        ModelError: When no config.json can be found, or it is none (WB804).
     """
     folder = Path(__file__).resolve().parent.parent / "tiny_llama" / "assets" if model == "tiny-llama" else Path(model)
-    path = folder / "config.json"
+    path = folder if folder.suffix == ".json" and folder.is_file() else folder / "config.json"
     if not path.is_file():
         if model in PRESETS:
-            return from_config(PRESETS[model])
+            return dict(PRESETS[model])
         path = _cached(model)
     try:
         config: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -210,7 +215,7 @@ def of_model(model: str) -> Architecture:
         raise ModelError(f"{path.name} of {model!r} cannot be read: {error}.", code="WB804") from error
     if not isinstance(config, dict):
         raise ModelError(f"config.json of {model!r} is no JSON object.", code="WB804")
-    return from_config(cast("dict[str, Any]", config))
+    return cast("dict[str, Any]", config)
 
 
 def _cached(model: str) -> Path:

@@ -1,0 +1,137 @@
+"""What a trace runs: a recipe, made concrete. Plain values, so that it can be sent to another process.
+
+plan = Plan.of(recipe, config, lengths=[[512, 480]])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from workbench.errors import RecipeError
+from workbench.recipes import Recipe
+
+METHODS = ("sft", "dpo", "kto", "reward")
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run's steps, as far as memory depends on them.
+
+    Attributes:
+        config: Values of config.json.
+        recipe: `Recipe.to_dict()`.
+        batches: Row lengths in tokens of every micro batch, in order; repeated where the steps need more.
+        method: sft, dpo, kto or reward. A dpo row is one pair, a kto row one answer (with its KL twin).
+        adapter: PEFT config as a mapping with `peft_type`; None trains all weights.
+        quantisation: `nf4`, `int8` or None.
+        float32_rest: Whether what is not quantised becomes float32 (PEFT's prepare_model_for_kbit_training).
+        dtype: Of the base weights.
+        autocast: bfloat16 autocast, the trainer's `bf16=True`.
+        attention: transformers' `attn_implementation`.
+        device: `cuda` takes CUDA's kernels and rounding, `cpu` what the CPU does.
+        loop: `trainer` is TRL's; `plain` a loop over the model's own loss, whose outputs stay referenced.
+        reentrant: Kind of gradient checkpointing.
+        scored_share: Share of positions that have a label.
+        padded: Whether attention gets a mask for padding.
+        packed: Whether rows hold several documents (`padding_free`).
+        documents: Tokens of a document in packed rows.
+        steps: Optimiser steps; the first one creates the optimiser's state.
+        empties_cache: Whether torch.cuda.empty_cache() follows every step of a plain loop.
+        arguments: Further fields of the trainer's config.
+    """
+
+    config: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    batches: Sequence[Sequence[int]]
+    method: str = "sft"
+    adapter: Mapping[str, Any] | None = None
+    quantisation: str | None = None
+    float32_rest: bool = False
+    dtype: str = "bfloat16"
+    autocast: bool = True
+    attention: str = "sdpa"
+    device: str = "cuda"
+    loop: str = "trainer"
+    reentrant: bool = False
+    scored_share: float = 1.0
+    padded: bool = True
+    packed: bool = False
+    documents: int = 512
+    steps: int = 2
+    empties_cache: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise RecipeError(
+                f"Steps of method {self.method!r} are not traced yet.",
+                remedy=f"Traced are {', '.join(METHODS)}.",
+                code="WB810",
+            )
+        if self.attention not in ATTENTIONS:
+            raise RecipeError(
+                f"Attention {self.attention!r} is not traced.",
+                remedy=f"Use one of {', '.join(ATTENTIONS)}.",
+                code="WB810",
+            )
+        if not self.batches or not all(batch and min(batch) >= 2 for batch in self.batches):
+            raise RecipeError("A traced batch needs rows of at least two tokens.", code="WB806")
+
+    @classmethod
+    def of(cls, recipe: Recipe, config: Mapping[str, Any], batches: Sequence[Sequence[int]], **changes: Any) -> Plan:
+        """The plan of a recipe, trained as `recipe.launch` does.
+
+        Args:
+            recipe: What is trained and how.
+            config: Values of the model's config.json.
+            batches: Row lengths of micro batches; two steps run, so the largest belongs at the end.
+            changes: Further fields.
+
+        Of a step's micro batches two are run: they show all that accumulation adds.
+
+        Source: workbench.training.trainer_setup (precision, adapter).
+        """
+        device = str(changes.get("device", "cuda"))
+        low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device == "cuda")
+        frozen = recipe.adapter == "lora"
+        steps = min(recipe.gradient_accumulation_steps, 2)
+        values: dict[str, Any] = {
+            "adapter": adapter_of(recipe),
+            "dtype": "bfloat16" if low and frozen else "float32",
+            "autocast": low,
+            "padded": any(min(batch) != max(batch) for batch in batches),
+            "packed": recipe.packing != "none",
+            **changes,
+        }
+        return cls(dict(config), {**recipe.to_dict(), "gradient_accumulation_steps": steps}, batches, **values)
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro batches of an optimiser step."""
+        return int(self.recipe.get("gradient_accumulation_steps", 1))
+
+    def documents_of(self, length: int) -> list[int]:
+        """Lengths of the documents of a packed row."""
+        whole, rest = divmod(length, self.documents)
+        return [self.documents] * whole + ([rest] if rest else [])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, JSON-ready."""
+        return asdict(self)
+
+
+def adapter_of(recipe: Recipe) -> dict[str, Any] | None:
+    """PEFT's config of a recipe's adapter as a mapping."""
+    if recipe.adapter == "none":
+        return None
+    targets = recipe.target_modules
+    return {
+        "peft_type": "LORA",
+        "r": recipe.r,
+        "lora_alpha": recipe.lora_alpha,
+        "lora_dropout": recipe.lora_dropout,
+        "target_modules": list(targets) if isinstance(targets, tuple) else targets,
+    }

@@ -1,0 +1,63 @@
+"""A trace as an estimate: the same figures as the closed form's, with what was found in place of formulas."""
+
+from __future__ import annotations
+
+from workbench.memory.analytic import CUDA_CONTEXT
+from workbench.memory.figures import Estimate, Interval, Part, Peak
+from workbench.memory.trace import Moment, Trace
+
+
+def estimate_of(trace: Trace) -> Estimate:
+    """The estimate of a traced step; `reserved` is one figure, that of the allocator's replay."""
+    cuda = trace.plan.device == "cuda"
+    peaks = tuple(Peak(moment.phase, dict(moment.parts)) for moment in trace.moments)
+    peak = max(peaks, key=lambda found: found.bytes)
+    return Estimate(
+        kind="traced",
+        device=trace.plan.device,
+        parts=tuple(_part(trace, name, size) for name, size in trace.peak.parts.items()),
+        peaks=peaks,
+        peak=peak,
+        reserved=Interval(trace.reserved, trace.reserved),
+        context=CUDA_CONTEXT if cuda else Interval(0, 0),
+    )
+
+
+def _part(trace: Trace, name: str, size: int) -> Part:
+    modules = trace.peak.modules if name in ("saved activations", "recomputed activations") else {}
+    largest = ", ".join(list(modules)[:3])
+    return Part(name, size, "sum of the traced tensors", {}, f"mostly {largest}" if largest else "traced")
+
+
+def phases_of(trace: Trace) -> list[dict[str, object]]:
+    """The highest moment of every phase as plain values."""
+    return [_moment(moment) for moment in trace.moments]
+
+
+def _moment(moment: Moment) -> dict[str, object]:
+    return {
+        "phase": moment.phase,
+        "live_bytes": moment.bytes,
+        "by_component": dict(moment.parts),
+        "owner": moment.owner,
+        "operator": moment.operator,
+    }
+
+
+def assumptions_of(trace: Trace) -> list[str]:
+    """What a trace takes for granted, in sentences."""
+    plan = trace.plan
+    rows = plan.batches[-1]
+    found = [
+        f"the largest micro batch has {len(rows)} rows, the longest of {max(rows)} tokens",
+        f"attention is {plan.attention}" + (", with a mask for padding" if plan.padded else ""),
+        f"base weights are {plan.quantisation or plan.dtype}" + (", bfloat16 autocast" if plan.autocast else ""),
+        "weights are in place: loading them can need more for a moment",
+    ]
+    if plan.device == "cuda":
+        found += [
+            "two cuBLAS workspaces of 8.125 MiB (32 MiB each on Hopper)",
+            f"driver context {CUDA_CONTEXT}, not measured here",
+            "one device; no evaluation, no generation, no torch.compile",
+        ]
+    return found

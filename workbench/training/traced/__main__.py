@@ -1,0 +1,74 @@
+"""The tracing process: `python -m workbench.training.traced`, one plan a line on stdin, one answer a line on stdout.
+
+Warm after its imports, and reusable: a caller keeps it and asks again. It sees no GPU and no network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+import time
+import traceback
+from typing import Any
+
+from workbench.errors import WorkbenchError
+
+
+def answer(line: str) -> dict[str, Any]:
+    """Trace the plan of a line; an error is an answer too."""
+    from workbench.memory.plan import Plan
+    from workbench.training.traced.steps import record
+
+    started = time.perf_counter()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = record(Plan(**json.loads(line)))
+    except WorkbenchError as error:
+        return {"error": error.message, "remedy": error.remedy, "code": error.code, "kind": type(error).__name__}
+    except Exception as error:  # noqa: BLE001  # whatever a model's code raises becomes an answer
+        words = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        return {"error": words, "trace": traceback.format_exc()[-3000:]}
+    return {**_compact(found), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _compact(found: Any) -> dict[str, Any]:
+    """The log with every name once."""
+    names: dict[str, int] = {}
+
+    def number(name: str) -> int:
+        return names.setdefault(name, len(names))
+
+    made = [(size, number(phase), number(module), number(operator)) for size, phase, module, operator in found.made]
+    return {
+        "made": made,
+        "phases": [number(phase) for phase in found.phases],
+        "named": {key: number(name) for key, name in found.category.items()},
+        "events": found.events,
+        "operators": found.operators,
+        "names": list(names),
+    }
+
+
+def main() -> None:
+    """Import, say so, and answer until stdin ends."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever libraries print stays out of the answers
+    import torch
+    import trl
+    from peft import PeftModel  # noqa: F401
+    from transformers import AutoModelForCausalLM  # noqa: F401
+    from trl import SFTTrainer  # noqa: F401
+
+    torch.set_num_threads(1)
+    _ = trl.__version__
+    print("ready", file=out, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(line)), file=out, flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""Models and adapters without weights: a config's own architecture on `meta`, quantised as bitsandbytes would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from workbench.errors import ModelError, RecipeError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def make_config(values: dict[str, Any]) -> Any:
+    """A transformers config from the values of a config.json.
+
+    Raises:
+        ModelError: For a family that transformers does not have (WB801), or values it refuses (WB802).
+    """
+    from transformers import AutoConfig
+
+    values = dict(values)
+    family = str(values.pop("model_type", None))
+    for name in ("quantization_config", "dtype", "torch_dtype", "auto_map"):
+        values.pop(name, None)
+    try:
+        return AutoConfig.for_model(family, **values)
+    except ValueError as error:
+        raise ModelError(
+            f"transformers has no architecture for model_type {family!r}.",
+            remedy="Use a model whose code is part of transformers.",
+            code="WB801",
+        ) from error
+    except Exception as error:
+        raise ModelError(f"config.json is not accepted: {str(error).splitlines()[0]}", code="WB802") from error
+
+
+def build(values: dict[str, Any], kind: str, dtype: str, attention: str, device: str) -> Any:
+    """A model with the weights' shapes, on `device`.
+
+    Args:
+        values: Values of a config.json.
+        kind: `causal` or `reward`.
+        dtype: Of the weights: float32, bfloat16 or float16.
+        attention: transformers' `attn_implementation`.
+        device: `meta`, or `cpu` for real random weights.
+
+    Raises:
+        ModelError: As `make_config`, or where the architecture cannot be built (WB802).
+    """
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    config = make_config(values)
+    maker = AutoModelForCausalLM
+    if kind == "reward":
+        maker = AutoModelForSequenceClassification
+        config.num_labels = 1
+    elif config.sub_configs and "vision_config" in config.sub_configs:
+        from transformers import AutoModelForImageTextToText
+
+        maker = AutoModelForImageTextToText
+    try:
+        with torch.device(device):
+            model = maker.from_config(config, attn_implementation=attention, dtype=DTYPES[dtype])
+    except Exception as error:
+        raise ModelError(
+            f"No model can be built from this config.json: {(str(error) or repr(error)).splitlines()[0]}",
+            remedy="Compare it with the model's own config.json.",
+            code="WB802",
+        ) from error
+    return model.train()
+
+
+def quantise(model: Any, kind: str) -> None:
+    """Replace linear modules by bitsandbytes' own, with the state they have after loading.
+
+    Args:
+        model: A model on `meta`, changed in place.
+        kind: `nf4` (double quantisation, bfloat16 compute) or `int8`.
+
+    Raises:
+        RecipeError: Without bitsandbytes (WB811).
+    """
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        raise RecipeError(
+            "Quantised weights are traced with bitsandbytes' own layers, and it is not installed.",
+            remedy="pip install 'finetune-workbench[quant]'",
+            code="WB811",
+        )
+    from transformers import BitsAndBytesConfig
+    from transformers.quantizers import AutoHfQuantizer
+
+    head = model.get_output_embeddings()
+    make = _nf4 if kind == "nf4" else _int8
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is torch.nn.Linear and child is not head and name not in ("lm_head", "score"):
+                setattr(parent, name, make(child))
+    four = kind == "nf4"
+    model.is_loaded_in_4bit, model.is_loaded_in_8bit, model.is_quantized = four, not four, True
+    model.quantization_method = "bitsandbytes"
+    model.config.quantization_config = BitsAndBytesConfig(
+        load_in_4bit=four,
+        load_in_8bit=not four,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    model.hf_quantizer = AutoHfQuantizer.from_config(model.config.quantization_config, pre_quantized=False)
+
+
+def _nf4(linear: torch.nn.Linear) -> Any:
+    """4-bit blocks of 64 weights with 8-bit scales, whose own scales come in blocks of 256."""
+    import bitsandbytes as bnb
+    from bitsandbytes.functional import QuantState
+
+    outputs, inputs = linear.weight.shape
+    count = outputs * inputs
+    blocks = -(-count // 64)
+    with torch.device("meta"):
+        made = bnb.nn.Linear4bit(
+            inputs, outputs, bias=linear.bias is not None, compute_dtype=torch.bfloat16, quant_type="nf4"
+        )
+        second = QuantState(
+            absmax=torch.empty(-(-blocks // 256)), code=torch.empty(256), blocksize=256, dtype=torch.float32
+        )
+        state = QuantState(
+            absmax=torch.empty(blocks, dtype=torch.uint8),
+            shape=torch.Size((outputs, inputs)),
+            dtype=torch.bfloat16,
+            blocksize=64,
+            quant_type="nf4",
+            code=torch.empty(16),
+            offset=torch.empty(()),
+            state2=second,
+        )
+        data = torch.empty((count + 1) // 2, 1, dtype=torch.uint8)
+        made.weight = bnb.nn.Params4bit(
+            data,
+            requires_grad=False,
+            quant_state=state,
+            blocksize=64,
+            quant_type="nf4",
+            bnb_quantized=True,
+            module=made,
+        )
+    made.quant_state, made.compute_type_is_set = state, True
+    if linear.bias is not None:
+        made.bias = linear.bias
+    return made
+
+
+def _int8(linear: torch.nn.Linear) -> Any:
+    """8-bit weights with one float32 scale a row (LLM.int8, threshold 6)."""
+    import bitsandbytes as bnb
+
+    outputs, inputs = linear.weight.shape
+    with torch.device("meta"):
+        made = bnb.nn.Linear8bitLt(inputs, outputs, bias=linear.bias is not None, has_fp16_weights=False, threshold=6.0)
+        data = torch.empty(outputs, inputs, dtype=torch.int8)
+        scales = torch.empty(outputs, dtype=torch.float32)
+        made.weight = bnb.nn.Int8Params(data, requires_grad=False, has_fp16_weights=False, CB=data, SCB=scales)
+    made.weight.CB, made.weight.SCB = made.weight.data, scales
+    made.state.CB, made.state.SCB = made.weight.data, scales
+    if linear.bias is not None:
+        made.bias = linear.bias
+    return made
+
+
+def adapter(values: dict[str, Any]) -> Any:
+    """A PEFT config from a mapping with `peft_type`.
+
+    Raises:
+        RecipeError: For a type PEFT does not have, or fields its config refuses (WB812).
+    """
+    from dataclasses import fields
+
+    from peft import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    values = dict(values)
+    name = str(values.pop("peft_type", "LORA")).upper()
+    kinds = {str(kind.value): made for kind, made in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    maker = kinds.get(name)
+    if maker is None:
+        raise RecipeError(f"PEFT has no method {name!r}.", remedy=f"Known: {', '.join(sorted(kinds))}.", code="WB812")
+    known = {field.name for field in fields(maker)}
+    unknown = [key for key in values if key not in known and key not in ("peft_version", "auto_mapping")]
+    if unknown:
+        raise RecipeError(f"PEFT's {maker.__name__} has no field {unknown[0]!r}.", code="WB812")
+    kept = {key: value for key, value in values.items() if key in known}
+    kept["inference_mode"] = False
+    kept.setdefault("task_type", "CAUSAL_LM")
+    try:
+        return maker(**kept)
+    except Exception as error:
+        raise RecipeError(f"PEFT refuses the adapter: {str(error).splitlines()[0]}", code="WB812") from error

@@ -1,0 +1,127 @@
+"""Names for what a trace records: the phase of the step, the module that runs, the category of a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from workbench.training.traced.recorder import Recorder
+
+BATCH, FORWARD, LOSS_BACKWARD, BACKWARD, OPTIMIZER = "batch", "forward", "loss backward", "backward", "optimizer"
+
+ADAPTED = (
+    "lora_",
+    "vera_",
+    "hada_",
+    "lokr_",
+    "oft_",
+    "boft_",
+    "ia3_",
+    "prompt_encoder",
+    "adaption_",
+    "modules_to_save",
+)
+"""Parts of the names of PEFT's parameters."""
+
+
+def see_model(recorder: Recorder, model: Any, category: str | None = None) -> None:
+    """Register a model's parameters, with what their quantisation needs, and its buffers."""
+    for name, parameter in model.named_parameters():
+        adapted = any(part in name for part in ADAPTED)
+        _call(recorder, parameter, category or ("adapter" if adapted else "weights"))
+        for tensor in _quantisation(parameter):
+            _call(recorder, tensor, category or "weights")
+        if parameter.requires_grad:
+            parameter.register_post_accumulate_grad_hook(lambda p: recorder.call_it(p.grad, "gradients"))
+    for buffer in model.buffers():
+        _call(recorder, buffer, category or "weights")
+
+
+def _quantisation(parameter: Any) -> Iterator[torch.Tensor]:
+    state = getattr(parameter, "quant_state", None)
+    for holder in (state, getattr(state, "state2", None), parameter):
+        for name in ("absmax", "code", "offset", "SCB"):
+            tensor = getattr(holder, name, None)
+            if isinstance(tensor, torch.Tensor):
+                yield tensor
+
+
+def see_state(recorder: Recorder, optimizer: Any) -> None:
+    """Name the tensors of an optimiser's state."""
+    for state in optimizer.state.values():
+        for value in state.values():
+            if isinstance(value, torch.Tensor):
+                recorder.call_it(value, "optimizer state")
+
+
+def _call(recorder: Recorder, tensor: Any, category: str) -> None:
+    recorder.see(tensor, "setup")
+    recorder.call_it(tensor, category)
+
+
+@contextmanager
+def named_modules(recorder: Recorder, model: Any) -> Iterator[None]:
+    """Tell the recorder which module runs, and where the loss's backward ends and the layers' begins."""
+    from torch.nn.modules import module as hooks
+
+    names = {id(part): name for name, part in model.named_modules()}
+    backbone = id(_backbone(model))
+
+    def enter(part: Any, args: Any) -> None:
+        recorder.modules.append(names.get(id(part), ""))
+
+    def leave(part: Any, args: Any, out: Any) -> None:
+        if recorder.modules:
+            recorder.modules.pop()
+        if id(part) == backbone:
+            hidden = out[0] if isinstance(out, tuple) else getattr(out, "last_hidden_state", None)
+            if isinstance(hidden, torch.Tensor) and hidden.requires_grad:
+                hidden.register_hook(lambda gradient: _loss_is_done(recorder))
+
+    handles = [hooks.register_module_forward_pre_hook(enter), hooks.register_module_forward_hook(leave)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _backbone(model: Any) -> Any:
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return getattr(inner, getattr(inner, "base_model_prefix", ""), inner)
+
+
+def _loss_is_done(recorder: Recorder) -> None:
+    if recorder.phase == LOSS_BACKWARD:
+        recorder.phase = BACKWARD
+
+
+def name_trainer_phases(recorder: Recorder, trainer: Any) -> None:
+    """Wrap the calls of a trainer's step, so that the recorder knows its phase."""
+
+    def around(owner: Any, name: str, phase: str, after: Callable[[], None] | None = None) -> None:
+        original = getattr(owner, name)
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with recorder.during(phase):
+                out = original(*args, **kwargs)
+            if after is not None:
+                after()
+            return out
+
+        setattr(owner, name, wrapped)
+
+    around(trainer, "compute_loss", FORWARD)
+    around(trainer.accelerator, "backward", LOSS_BACKWARD)
+    around(trainer.accelerator, "clip_grad_norm_", OPTIMIZER)
+    create = trainer.create_optimizer
+
+    def created(*args: Any, **kwargs: Any) -> Any:
+        optimizer = create(*args, **kwargs)
+        around(optimizer, "step", OPTIMIZER, lambda: see_state(recorder, optimizer))
+        return optimizer
+
+    trainer.create_optimizer = created

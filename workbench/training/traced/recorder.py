@@ -1,0 +1,169 @@
+"""Log of every tensor storage: when it came, when it went, and what it was for.
+
+    recorder = Recorder(devices=("meta",))
+    with recorder:
+        trainer.train()
+
+A storage counts from the operator that first returns it until its last reference is gone. What it is for (weights,
+gradients, saved for backward, …) is often known only later, so categories are set on the finished log.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+aten = torch.ops.aten
+
+PRODUCTS = {aten.mm.default, aten.mm.out, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
+
+Answer = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+class Recorder(TorchDispatchMode):
+    """Alloc and free log of a program, kept in lists of one entry an event or a storage.
+
+    Attributes:
+        events: `(key, bytes)` or `(key, -bytes)`, as `workbench.memory.allocator` replays them.
+        phases: Phase of every event.
+        made: For key k, `made[k - 1]` is (bytes, phase, module, operator).
+        category: Key -> category, where it is known better than by its phase.
+        scratch: Thread -> bytes of workspace that its first matrix product takes and keeps.
+    """
+
+    def __init__(self, devices: tuple[str, ...], answers: dict[Any, Answer] | None = None) -> None:
+        super().__init__()
+        self.devices = devices
+        self.answers = answers or {}
+        self.events: list[tuple[int, int]] = []
+        self.phases: list[str] = []
+        self.made: list[tuple[int, str, str, str]] = []
+        self.category: dict[int, str] = {}
+        self.phase = "setup"
+        self.modules: list[str] = []
+        self.operators = 0
+        self.scratch: dict[str, int] = {}
+        self._keys: dict[int, tuple[int, Any]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.operators += 1
+        if self.scratch and func in PRODUCTS:
+            self._first_product()
+        kwargs = kwargs or {}
+        answer = self.answers.get(func)
+        out = func(*args, **kwargs) if answer is None else answer(func, args, kwargs)
+        for value in tree_iter(out):
+            if isinstance(value, torch.Tensor):
+                self.see(value, func)
+        return out
+
+    def see(self, tensor: torch.Tensor, operator: Any = "") -> int:
+        """Register a tensor's storage, and return its key; 0 for one that is not counted."""
+        if tensor.device.type not in self.devices:
+            return 0
+        storage = tensor.untyped_storage()
+        place = storage._cdata
+        known = self._keys.get(place)
+        if known is not None and known[1]() is not None:
+            return known[0]
+        size = storage.nbytes()
+        if not size:
+            return 0
+        self.made.append((size, self.phase, self.modules[-1] if self.modules else "", str(operator)))
+        key = len(self.made)
+        self._event(key, size)
+
+        def gone(reference: Any) -> None:
+            self._event(key, -size)
+            held = self._keys.get(place)
+            if held is not None and held[1] is reference:
+                del self._keys[place]
+
+        self._keys[place] = (key, weakref.ref(storage, gone))
+        return key
+
+    def _first_product(self) -> None:
+        thread = "autograd" if "backward" in self.phase else "forward"
+        size = self.scratch.pop(thread, 0)
+        if size:
+            self.made.append((size, self.phase, "", "workspace"))
+            self._event(len(self.made), size)
+            self.category[len(self.made)] = "cuBLAS workspace"
+
+    def key_of(self, tensor: torch.Tensor) -> int:
+        """Key of a tensor that is alive, or 0."""
+        known = self._keys.get(tensor.untyped_storage()._cdata)
+        return known[0] if known is not None and known[1]() is not None else 0
+
+    def call_it(self, tensor: torch.Tensor, category: str) -> None:
+        """Set the category of a tensor that is alive."""
+        key = self.key_of(tensor)
+        if key:
+            self.category[key] = category
+
+    def empty_cache(self) -> None:
+        """torch.cuda.empty_cache()."""
+        self._event(0, 0)
+
+    def _event(self, key: int, size: int) -> None:
+        self.events.append((key, size))
+        self.phases.append(self.phase)
+
+    @contextmanager
+    def during(self, phase: str) -> Iterator[None]:
+        """Run a block as a phase."""
+        before, self.phase = self.phase, phase
+        try:
+            yield
+        finally:
+            self.phase = before
+
+
+def scalar(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`.item()` of a tensor without data: no, 1 or 1.0. Real tensors keep their value."""
+    tensor = args[0]
+    if tensor.device.type != "meta":
+        return func(*args, **kwargs)
+    if tensor.dtype == torch.bool:
+        return False
+    return 1.0 if tensor.dtype.is_floating_point else 1
+
+
+def selection(share: Callable[[torch.Tensor], int]) -> dict[Any, Answer]:
+    """Answers for operators whose result size depends on a boolean mask that has no data.
+
+    Args:
+        share: Mask -> how many of its elements count as true.
+    """
+
+    def index(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        tensor, indices = args[0], args[1]
+        if len(indices) == 1 and indices[0] is not None and indices[0].dtype == torch.bool and indices[0].is_meta:
+            return tensor.new_empty((share(indices[0]), *tensor.shape[indices[0].dim() :]))
+        return func(*args, **kwargs)
+
+    def put(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return args[0] if args[0].is_meta else func(*args, **kwargs)
+
+    def masked_select(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return args[0].new_empty((share(args[1]),)) if args[0].is_meta else func(*args, **kwargs)
+
+    def nonzero(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not args[0].is_meta:
+            return func(*args, **kwargs)
+        return torch.empty((share(args[0]), args[0].dim()), dtype=torch.long, device="meta")
+
+    return {
+        aten._local_scalar_dense.default: scalar,
+        aten.index.Tensor: index,
+        aten.index_put_.default: put,
+        aten._index_put_impl_.default: put,
+        aten.masked_select.default: masked_select,
+        aten.nonzero.default: nonzero,
+    }
