@@ -290,6 +290,7 @@ class Reason(StrEnum):
     INPUT = "input"  # trained: train_on_inputs
     SPAN = "span"  # trained: characters the row marks as trained
     GIVEN = "given"  # trained: label of a row tokenized elsewhere
+    LABEL = "label"  # trained: a trainer's own label
     STEP = "step"  # labelled: end of a reasoning step
     SCORED = "scored"  # read: a reward model's head scores the text here
     FLAG = "flag"  # trained: the row says train=true for this message
@@ -303,6 +304,7 @@ class Reason(StrEnum):
     STOP_OFF = "stop_off"  # masked: stop token that train_on_eos or train_on_eot leaves out
     SPAN_OFF = "span_off"  # masked: characters the row does not mark as trained
     PREFILL = "prefill"  # masked: beginning of the answer that inference supplies
+    LABEL_OFF = "label_off"  # masked: a trainer's own label -100
     GIVEN_OFF = "given_off"  # masked: label -100 of a row tokenized elsewhere
     STEP_TEXT = "step_text"  # masked: text of a reasoning step
     NOT_SCORED = "not_scored"  # masked: a reward model reads it, and scores the end

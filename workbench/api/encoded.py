@@ -20,6 +20,7 @@ from workbench.api.encoded_row import EncodedRow
 from workbench.api.html_export import Showable
 from workbench.api.pairs import pair_bundle, pair_questions, pairs_shown, shows_pairs
 from workbench.api.row_list import RowList, worst
+from workbench.api.row_media import row_media
 from workbench.api.row_questions import viewer_questions
 from workbench.api.template import ChatTemplate
 from workbench.checks.parts import check_parts
@@ -236,6 +237,8 @@ class Encoded(Showable, Sequence[EncodedRow]):
         view = row_view(made[part], self.vocabulary, position=position, type=kind, findings=found, shown=shown)
         if made[part].part:
             view["title"] = f"Row {row}, {made[part].part}"
+        view["desirable"] = made[part].desirable
+        view["media"] = row_media(self, made[part], shown or range(len(made[part].input_ids)))
         if (row, part) in self.scores:
             view["measures"] = self.scores[row, part].measures(shown or range(len(made[part].labels)))
         return view

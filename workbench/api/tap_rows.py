@@ -12,7 +12,7 @@ from workbench.views.arrays import About, Sequenced, array_view
 from workbench.views.pairs import PairFacts, pair_view
 
 WHY = {
-    "sft": (Reason.GIVEN, Reason.GIVEN_OFF),
+    "sft": (Reason.LABEL, Reason.LABEL_OFF),
     "dpo": (Reason.COMPLETION, Reason.PROMPT),
     "kto": (Reason.COMPLETION, Reason.PROMPT),
     "reward": (Reason.SCORED, Reason.NOT_SCORED),

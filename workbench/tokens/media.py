@@ -43,12 +43,22 @@ def image_runs(
             runs[-1] = (runs[-1][0], index + 1)
         else:
             runs.append((index, index + 1))
+    return parted(runs, count)
+
+
+def parted(runs: list[tuple[int, int]], count: int | None) -> list[tuple[int, int]]:
+    """Runs that hold several images behind one another, parted evenly; as they are where that does not come out.
+
+    Args:
+        runs: First token and one past the last of each run.
+        count: How many images there are; None where that is not known.
+    """
     total = sum(end - start for start, end in runs)
-    if count and len(runs) < count and total % count == 0:
-        each = total // count
-        parts = [(at, at + each) for start, end in runs for at in range(start, end, each)]
-        return parts if len(parts) == count and all((end - start) % each == 0 for start, end in runs) else runs
-    return runs
+    if not count or len(runs) >= count or total % count:
+        return runs
+    each = total // count
+    parts = [(at, at + each) for start, end in runs for at in range(start, end, each)]
+    return parts if all((end - start) % each == 0 for start, end in runs) else runs
 
 
 def supervised(runs: Sequence[tuple[int, int]], trained: Sequence[bool], row: int | None = None) -> list[Finding]:

@@ -1,7 +1,8 @@
 /**
  * What the viewer needs to know about a row beyond its columns: blocks without gaps, places of findings, text to search.
  */
-import type { Finding, Row } from '../wire';
+import type { Finding, Medium, Row } from '../wire';
+import { mediumFinder } from './media';
 
 /** A stretch of tokens drawn together: a segment of the row, or the tokens between two segments. */
 export interface Block {
@@ -30,6 +31,8 @@ export interface RowModel {
   readonly problems: readonly number[];
   /** A token with a sign of its own: where two rows part. */
   readonly parting: number | null;
+  /** The image that a token stands for a piece of. */
+  mediumAt(token: number): Medium | null;
   isProblem(token: number): boolean;
   blockOf(token: number): number;
   /** First token at or after `from` whose text or id matches, going round once; null when there is none. */
@@ -208,6 +211,7 @@ export function rowModel(row: Row, parting: number | null = null): RowModel {
     placed,
     problems: [...tokens].sort((a, b) => a - b),
     parting,
+    mediumAt: mediumFinder(row),
     isProblem: token => tokens.has(token),
     blockOf: blockFinder(blocks),
     find: finder(row)

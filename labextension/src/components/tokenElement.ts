@@ -4,7 +4,8 @@ import type { Trans } from './component';
 import { direction } from './characters';
 import { fieldOf } from './rowModel';
 import type { RowModel } from './rowModel';
-import { hasSpaceMark, paddingEnd, partsOf, shapeOf } from './tokenLayout';
+import { drawMedium } from './tokenMedia';
+import { hasSpaceMark, isRun, paddingEnd, partsOf, runEnd, shapeOf } from './tokenLayout';
 import type { Line, Part } from './tokenLayout';
 
 function classesOf(model: RowModel, token: number, problem: boolean): string {
@@ -45,6 +46,9 @@ export function tokenElement(
     node.textContent = trans.__('%1 padding', paddingEnd(model, token) - token);
     return node;
   }
+  if (shapeOf(model, token) === 'media') {
+    return drawMedium(node, model, token, trans);
+  }
   const parts = partsOf(model, token);
   if (span.skip === 0 && span.keep >= parts.length && hasSpaceMark(parts)) {
     node.classList.add('wb-sp');
@@ -80,8 +84,8 @@ export function lineElement(model: RowModel, line: Line, trans: Trans): HTMLElem
       isolate = { field, node: openIsolate(model, line, token, field, node) };
     }
     isolate.node.append(element);
-    if (shapeOf(model, token) === 'padding') {
-      token = paddingEnd(model, token) - 1;
+    if (isRun(shapeOf(model, token))) {
+      token = runEnd(model, token) - 1;
     }
   }
   return node;

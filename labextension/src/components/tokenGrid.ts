@@ -11,7 +11,7 @@ import { blockNode, documentNode, findingNode, keepOrder } from './tokenGridNode
 import { spokenToken } from './tokenInspector';
 import { arrange, BLOCK_PADDING, lastAtMost, LINE_HEIGHT } from './tokenItems';
 import type { Items } from './tokenItems';
-import { canvasMeasure, layoutLines, linesWithin, paddingEnd, shapeOf } from './tokenLayout';
+import { canvasMeasure, isRun, layoutLines, linesWithin, runEnd, shapeOf } from './tokenLayout';
 import type { Line } from './tokenLayout';
 
 const MOST_HEIGHT = 460;
@@ -110,18 +110,22 @@ class Grid {
   }
 
   step(by: 1 | -1): void {
-    const isRun = by > 0 && shapeOf(this.model, this.current) === 'padding';
-    this.go(isRun ? Math.min(paddingEnd(this.model, this.current), this.model.length - 1) : this.current + by, true);
+    const leaves = by > 0 && isRun(shapeOf(this.model, this.current));
+    this.go(leaves ? Math.min(runEnd(this.model, this.current), this.model.length - 1) : this.current + by, true);
   }
 
-  /** A run of padding is drawn as one chip; its first token stands for it. */
+  /** A run of padding, and an image, is drawn as one chip; its first token stands for it. */
   private runStart(token: number): number {
+    const medium = this.model.mediumAt(token);
+    if (medium !== null) {
+      return Math.max(0, medium.start);
+    }
     if (shapeOf(this.model, token) !== 'padding') {
       return token;
     }
     const line = this.lines[this.lineOf(token)];
     for (let at = line?.from ?? token; at < token; at = at + 1) {
-      if (shapeOf(this.model, at) === 'padding' && paddingEnd(this.model, at) > token) {
+      if (shapeOf(this.model, at) === 'padding' && runEnd(this.model, at) > token) {
         return at;
       }
     }

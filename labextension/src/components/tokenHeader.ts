@@ -60,6 +60,19 @@ function problemBadge(model: RowModel, trans: Trans): HTMLElement {
     : h('span', { class: 'wb-badge wb-warn' }, icon('warning'), words);
 }
 
+/** Label of a KTO row. */
+function desirableBadge(model: RowModel, trans: Trans): HTMLElement | null {
+  const { desirable } = model.row;
+  return desirable === null
+    ? null
+    : h(
+        'span',
+        { class: `wb-badge ${desirable ? 'wb-ok' : 'wb-bad'}` },
+        icon(desirable ? 'check' : 'cross'),
+        desirable ? trans.__('wanted answer') : trans.__('unwanted answer')
+      );
+}
+
 function counts(model: RowModel, trans: Trans): HTMLElement {
   const { row } = model;
   const bold = (value: number): Child => h('b', {}, formatNumber(value));
@@ -111,6 +124,7 @@ export function drawHeader(node: HTMLElement, payload: TokensPayload, model: Row
     h('h3', { class: 'wb-title' }, row.title),
     h('span', { class: 'wb-sub', dir: 'auto' }, about.filter(part => part !== null).join(', ')),
     h('span', { class: 'wb-spring' }),
+    desirableBadge(model, trans) ?? '',
     counts(model, trans),
     payload.badge === null ? '' : agreementBadge(payload.badge, trans),
     problemBadge(model, trans),

@@ -6,6 +6,7 @@ import type { Child, Component, Trans } from './component';
 import { fieldOf, lineOf, reasonOf, roleOf } from './rowModel';
 import type { RowModel } from './rowModel';
 import { tokenElement } from './tokenElement';
+import { mediumFigure, spokenMedium } from './tokenMedia';
 import { paddingEnd, shapeOf } from './tokenLayout';
 
 export interface Inspected {
@@ -36,6 +37,8 @@ export function spokenToken(model: RowModel, token: number, trans: Trans): strin
   switch (shapeOf(model, token)) {
     case 'padding':
       return trans.__('%1 padding tokens', paddingEnd(model, token) - token);
+    case 'media':
+      return spokenMedium(model, token, trans);
     case 'bytes':
       return trans.__('bytes %1, part of a character, %2', tokens.bytes[token] ?? '', label);
     case 'special':
@@ -55,7 +58,8 @@ function kindWords(model: RowModel, token: number, trans: Trans): string {
     plain: '',
     special: trans.__('special token'),
     bytes: trans.__('part of a character'),
-    padding: trans.__('padding')
+    padding: trans.__('padding'),
+    media: trans.__('image')
   }[shape];
   return kind === '' ? label : `${label}, ${kind}`;
 }
@@ -142,6 +146,7 @@ export function tokenInspector(trans: Trans): Component<Inspected | null> {
       const source = payload.template?.lines[line - 1] ?? model.row.lines[line];
       node.replaceChildren(
         h('div', { class: 'wb-glyph' }, glyph, h('span', { class: 'wb-sub' }, kindWords(model, token, trans))),
+        mediumFigure(model, token, trans) ?? '',
         h('dl', {}, ...list(facts(value, trans)), h('div', { class: 'wb-gap' }), ...list(origin(value, trans))),
         ...(source === undefined || lineOf(model.row, token) === null
           ? []

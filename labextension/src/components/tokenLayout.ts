@@ -6,10 +6,11 @@
  */
 import { isPlain, visiblePieces } from './characters';
 import type { PieceKind } from './characters';
+import { extraWidth, mediumText } from './media';
 import { fieldOf, reasonOf } from './rowModel';
 import type { RowModel } from './rowModel';
 
-export type TokenShape = 'plain' | 'special' | 'bytes' | 'padding';
+export type TokenShape = 'plain' | 'special' | 'bytes' | 'padding' | 'media';
 
 /** Smallest thing that is never broken over two lines. */
 export interface Part {
@@ -34,7 +35,7 @@ export interface Measure {
   /** Width in CSS pixels of a text in the token font. */
   text(text: string): number;
   /** Width of a chip with this text, its margins included. */
-  chip(text: string, shape: 'special' | 'bytes' | 'padding' | 'hidden'): number;
+  chip(text: string, shape: 'special' | 'bytes' | 'padding' | 'hidden' | 'media'): number;
 }
 
 const LONGEST_PART = 16;
@@ -49,6 +50,9 @@ function hasSign(model: RowModel, token: number): boolean {
 
 export function shapeOf(model: RowModel, token: number): TokenShape {
   const { tokens } = model.row;
+  if (model.mediumAt(token) !== null) {
+    return 'media';
+  }
   if (reasonOf(model.row, token) === 'padding') {
     return 'padding';
   }
@@ -56,6 +60,17 @@ export function shapeOf(model: RowModel, token: number): TokenShape {
     return 'bytes';
   }
   return tokens.special[token] === 1 ? 'special' : 'plain';
+}
+
+/** Whether a run of tokens of this shape is drawn as one chip: padding, an image. */
+export function isRun(shape: TokenShape): boolean {
+  return shape === 'padding' || shape === 'media';
+}
+
+/** One past the last token of the run of padding, or of the image, that `token` stands in. */
+export function runEnd(model: RowModel, token: number): number {
+  const medium = model.mediumAt(token);
+  return medium === null ? paddingEnd(model, token) : Math.min(medium.end, model.length);
 }
 
 /** One past the last token of the run of padding that begins at `token`. */
@@ -247,13 +262,18 @@ function breakBlock(
       breakToken(breaker, token, extents.of(token), width, sign);
       continue;
     }
-    const run = shape === 'padding' ? Math.min(paddingEnd(model, token), end) : token + 1;
+    const run = isRun(shape) ? Math.min(runEnd(model, token), end) : token + 1;
     const parts = partsOf(model, token);
-    const wide = shape === 'padding' ? measure.chip(`${run - token} padding`, shape) : chipWidth(measure, shape, parts);
+    const wide =
+      shape === 'media'
+        ? measure.chip(mediumText(model, token), shape) + extraWidth(model, token, sign > 0)
+        : shape === 'padding'
+          ? measure.chip(`${run - token} padding`, shape)
+          : chipWidth(measure, shape, parts);
     if (!breaker.fits(wide + sign)) {
       breaker.close(token, 0);
     }
-    breaker.take(wide + sign, nodesOf(parts));
+    breaker.take(wide + sign, shape === 'media' ? 4 : nodesOf(parts));
     token = run - 1;
   }
   breaker.close(end, 0);
@@ -306,7 +326,13 @@ export function canvasMeasure(probe: HTMLElement): Measure {
     return width;
   };
   /** Font size as a share of the token font, and padding, border and margin in pixels; as in tokens.css. */
-  const CHIPS = { special: [0.92, 13], bytes: [0.84, 11], padding: [0.92, 16], hidden: [0.8, 8] } as const;
+  const CHIPS = {
+    special: [0.92, 13],
+    bytes: [0.84, 11],
+    padding: [0.92, 16],
+    media: [0.92, 14],
+    hidden: [0.8, 8]
+  } as const;
   return {
     text,
     chip: (value, shape) => text(value) * CHIPS[shape][0] + CHIPS[shape][1]

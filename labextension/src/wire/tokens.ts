@@ -1,5 +1,17 @@
 /** Tokens of rows as parallel columns. */
-import { array, boolean, dictionary, integer, members, nullable, object, oneOf, string, withDefault } from '../parse';
+import {
+  array,
+  boolean,
+  dictionary,
+  integer,
+  members,
+  nullable,
+  object,
+  oneOf,
+  string,
+  withDefault,
+  WireError
+} from '../parse';
 import type { Parsed, Parser } from '../parse';
 import { columns, measure } from './columns';
 import { difference, finding } from './findings';
@@ -15,13 +27,27 @@ export const segment = object({
 });
 export type Segment = Parsed<typeof segment>;
 
+const MOST_OF_A_PICTURE = 300_000;
+
+/** A PNG in the page itself: nothing is fetched, and nothing but a picture is taken. */
+const picture: Parser<string> = (value, path) => {
+  if (
+    typeof value !== 'string' ||
+    value.length > MOST_OF_A_PICTURE ||
+    !/^data:image\/png;base64,[A-Za-z0-9+/]+=*$/.test(value)
+  ) {
+    throw new WireError(path, 'a small PNG as a data URL', value);
+  }
+  return value;
+};
+
 /** A run of tokens that stands for one image. */
 const medium = object({
   start: integer,
   end: integer,
   name: string,
   /** A small PNG as a data URL, made by Python from the pixels; null where there is none to show. */
-  thumbnail: nullable(string),
+  thumbnail: nullable(picture),
   width: nullable(integer),
   height: nullable(integer)
 });
