@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from workbench.training.sample import untouched
+from workbench.training.untouched import unmoved, untouched
 
 pytestmark = pytest.mark.training
 
@@ -69,3 +69,18 @@ def test_everything_is_put_back_after_an_error(model):
         disturb(model)
         raise RuntimeError("out of memory")
     assert state_of(model) == before
+
+
+def test_a_look_in_training_mode_puts_everything_back_too(model):
+    """Dropout draws within, and draws the same again afterwards."""
+    import torch
+
+    before = state_of(model)
+    with unmoved(model):
+        assert model.training and not model[0].gradient_checkpointing and torch.is_grad_enabled()
+        drawn = model[1](torch.ones(64)).tolist()
+        random.random()
+        model.eval()
+        model[2][0].weight.requires_grad_(False)
+    assert state_of(model) == before
+    assert model[1](torch.ones(64)).tolist() == drawn

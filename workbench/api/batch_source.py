@@ -25,12 +25,14 @@ class Facts(NamedTuple):
     Attributes:
         title: Name of the data.
         width: Tokens a packed row has room for; None where that is not known.
-        code: Python of the batches, without step and epoch: `enc.batches(recipe, `.
+        code: Python of the batches, without step and epoch: `enc.batches(recipe, `; empty where there is none.
+        rows: Name of what data rows are items of (`enc`), None where nothing holds them.
     """
 
     title: str
     width: int | None
     code: str
+    rows: str | None = None
 
 
 class BatchSource(Protocol):
@@ -85,7 +87,7 @@ class EncodedSource:
     def __init__(self, enc: Encoded, recipe: Any = None) -> None:
         self.enc, self.plan = enc, plan_for(enc, recipe)
         given = "" if recipe is None else "recipe, "
-        self.facts = Facts(enc.data.source.title, enc.choice.max_length, f"enc.batches({given}")
+        self.facts = Facts(enc.data.source.title, enc.choice.max_length, f"enc.batches({given}", "enc")
         self._spelling = spelling_of(enc.setting.tokenizer)
 
     @property

@@ -205,6 +205,7 @@ class ShownBatch(Showable):
             handle=handle,
         )
         shown = payload(self.lanes, self.arrays, heading, self.verdict, self.losses)
+        shown["rows"] = self.batches.source.facts.rows
         where = self.verdict["where"] or {"lane": 0, "document": 0}
         shown["opened"] = self.opened(where["lane"], where["document"], SAVED_TOKENS)
         return shown

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import tiny_llama
 from workbench.api.encoded import Encoded
 from workbench.api.run import LiveRun, job_samples, warm
+from workbench.api.run_batches import steps_per_epoch
 from workbench.errors import DataError, RecipeError
 from workbench.recipes import DataSpec, Recipe
 from workbench.tokens.pack import TrainRow
@@ -47,8 +48,9 @@ class BoundRecipe:
 
     @property
     def _steps_per_epoch(self) -> int:
-        micro = -(-len(self.enc.train_rows) // self.recipe.per_device_train_batch_size)
-        return max(1, -(-micro // self.recipe.gradient_accumulation_steps))
+        recipe = self.recipe
+        rows = len(self.enc.train_rows)
+        return steps_per_epoch(rows, recipe.per_device_train_batch_size, recipe.gradient_accumulation_steps)
 
     def with_(self, **changes: Any) -> BoundRecipe:
         """A copy with some fields changed."""
@@ -82,7 +84,8 @@ class BoundRecipe:
             samples: Prompts to answer at step 0, every `sample_every` steps and at the end; text or lists of messages.
             sample_every: Steps between samples; None is about ten times a run.
             max_new_tokens: Longest answer, in tokens.
-            capture: Optimiser steps (1-based) whose batches are recorded in `forward()` and compared with the preview.
+            capture: Optimiser steps (1-based) whose batches are recorded in `forward()` and compared with the preview,
+                with the loss of each token (which takes one more forward, without gradients, a captured step).
             threads: CPU threads of torch; None leaves its default.
 
         Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.api.html_export import Showable
-from workbench.errors import RunError
 from workbench.training.launchers import Spare
 from workbench.training.run import Run
 from workbench.training.store import find_run, list_runs
@@ -51,33 +49,35 @@ class LiveRun(Showable, Run):
         super().__init__(path)
         self.recipe = recipe
 
-    def batch(self, step: int, micro: int = 0) -> ShownBatch:
-        """The preview's batch of an optimiser step beside what `forward()` received.
+    def batch(self, step: int | None = None, micro: int = 0, timeout: float = 120.0) -> ShownBatch:
+        """The preview's batch of an optimiser step beside what `forward()` received, with the loss of each token.
 
         Args:
-            step: 1-based optimiser step that was captured.
+            step: 1-based optimiser step: a captured one, or of a run that trains one that is to come, which is then
+                captured. None takes the next one of a run that trains, else the last one that was captured.
             micro: Which micro batch of the step.
+            timeout: Seconds to wait for a step that is to come.
 
         Raises:
-            RunError: WB610 where the step was not captured, WB611 where the run was only attached to.
+            RunError: WB610 where the step was not captured, WB611 where there is no preview, WB603 to WB605 where a
+                step to come was not captured.
         """
-        if self.recipe is None:
-            raise RunError(
-                "This run was attached to without its recipe, so there is no preview to compare with.",
-                remedy="Compare in the notebook that launched it, or read run.captured(step).",
-                code="WB611",
-            )
-        from workbench.api.batches import Capture
+        from workbench.api.run_batches import captured_steps, run_batch
 
-        received = self.captured(step)
-        per_epoch = self.recipe._steps_per_epoch
-        epoch, inside = divmod(step - 1, per_epoch)
-        batches = self.recipe.enc.batches(self.recipe, epoch=epoch)
-        index = inside * self.recipe.recipe.gradient_accumulation_steps + micro
-        return batches[index].compare(Capture(received[micro], step, micro, code=self._batch_code(step, micro)))
+        known = captured_steps(self.dir)
+        if step is None and self.status().over and known:
+            step = known[-1]
+        if step not in known and not self.status().over:
+            step = self.capture(step, timeout)
+        return run_batch(self, step or 1, micro)
 
-    def _batch_code(self, step: int, micro: int) -> str:
-        return f"run.batch({step}{f', {micro}' if micro else ''})"
+    def tap(self, timeout: float = 120.0) -> ShownBatch:
+        """The next step's batch, as `batch()`: what the model gets now, on the weights it has now.
+
+        Raises:
+            RunError: Where the run is over, or ends before its next step.
+        """
+        return self.batch(self.capture(None, timeout))
 
     def captured(self, step: int) -> list[dict[str, Any]]:
         """What `forward()` received at an optimiser step: one mapping of arrays a micro batch.
@@ -85,16 +85,9 @@ class LiveRun(Showable, Run):
         Raises:
             RunError: WB610 where the step was not captured.
         """
-        path = self.dir / "captured" / f"step-{step:06d}.json"
-        if not path.is_file():
-            there = [int(item.stem.split("-")[1]) for item in sorted((self.dir / "captured").glob("step-*.json"))]
-            raise RunError(
-                f"Step {step} of run {self.id} was not captured.",
-                remedy=f"Captured steps: {there}. Name others with launch(capture=…).",
-                code="WB610",
-            )
-        made = json.loads(path.read_text(encoding="utf-8"))
-        return made["batches"] if isinstance(made, dict) else made
+        from workbench.api.run_batches import captured_step
+
+        return captured_step(self.dir, step)["batches"]
 
     def follow(self) -> Iterator[dict[str, Any]]:
         """Every event from the first on, as they come, until the run is over."""

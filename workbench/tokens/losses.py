@@ -105,7 +105,7 @@ def _is_plain_head(causal: Any, states: Any, logits: Any) -> bool:
     import torch
 
     head = causal.get_output_embeddings()
-    return head is not None and torch.equal(head(states), logits)
+    return head is not None and torch.equal(head(states).to(logits.dtype), logits)
 
 
 def _losses(causal: Any, states: Any, logits: Any, targets: Any) -> Any:

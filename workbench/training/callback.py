@@ -22,7 +22,7 @@ from workbench.errors import WorkbenchError
 from workbench.training import checkpoint
 from workbench.training.attempt import Attempt
 from workbench.training.commands import Command
-from workbench.training.forward_hook import ForwardWatch
+from workbench.training.forward_hook import Captures, ForwardWatch
 from workbench.training.pace import Memory, Pace
 from workbench.training.sample import Request, Sampler
 from workbench.training.trainer_setup import live_setup
@@ -61,6 +61,7 @@ class RunCallback(TrainerCallback):
             "pause": self._pause,
             "resume": self._resume,
             "sample": self._sample,
+            "tap": self._tap,
             "console": self._console,
         }
 
@@ -69,7 +70,11 @@ class RunCallback(TrainerCallback):
         self.trainer = trainer
         job = self.attempt.job
         steps = {int(step) for step in job.get("capture") or []}
-        self.watch = ForwardWatch(trainer.model, steps, expected, self.attempt.dir / "captured")
+        captures = Captures(
+            steps, expected, self.attempt.dir / "captured", trainer.accelerator.autocast,
+            lambda why: self._warn("WB636", f"No losses by token: {why}"),
+        )  # fmt: skip
+        self.watch = ForwardWatch(trainer.model, captures)
         self._sampler = Sampler(
             trainer.model, trainer.processing_class, self._samples, job.get("chat_template"),
             self.attempt.log.emit, self._interrupted,
@@ -101,7 +106,7 @@ class RunCallback(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock of an optimizer step."""
-        self.watch.begin()
+        self.watch.begin(state.global_step + 1)
         self._pace.begin_step()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -220,6 +225,15 @@ class RunCallback(TrainerCallback):
             gen=dict(members.get("gen") or {}), seed=members.get("seed"),
         )  # fmt: skip
         return self._sampler.run(request)
+
+    def _tap(self, command: Command, state: Any, _control: Any) -> dict[str, Any]:
+        """Capture the next step, or the one that is named; the batch event of that step says when it is there."""
+        step = command.members.get("step")
+        step = state.global_step + 1 if step is None else int(step)
+        if not state.global_step < step <= state.max_steps:
+            raise ValueError(f"step {step} cannot be captured at step {state.global_step} of {state.max_steps}")
+        self.watch.also(step)
+        return {"captures": step}
 
     def _console(self, _command: Command, _state: Any, _control: Any) -> dict[str, Any]:
         from workbench.training.console import open_console

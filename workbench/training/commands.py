@@ -19,7 +19,7 @@ from typing import Any
 
 from workbench.training.durable_io import EventWriter, publish_json, remove
 
-OPS = ("ping", "stop", "pause", "resume", "sample", "save", "cancel", "console")
+OPS = ("ping", "stop", "pause", "resume", "sample", "save", "tap", "cancel", "console")
 
 
 @dataclass(frozen=True, slots=True)

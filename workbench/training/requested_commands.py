@@ -56,6 +56,14 @@ def _sample(op: str, members: dict[str, Any], prompts: list[list[dict[str, Any]]
     return {"messages": _messages(messages), "gen": gen, "seed": seed, "base": _flag(op, members, "base", False)}
 
 
+def _tap(op: str, members: dict[str, Any], _prompts: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    _only(op, members, ("step",))
+    step = members.get("step")
+    if step is not None and (isinstance(step, bool) or not isinstance(step, int) or step < 1):
+        raise _refusal(f"`step` of tap must be a whole number from 1 on, not {step!r}.")
+    return {"step": step}
+
+
 def _messages(messages: Any) -> list[dict[str, Any]]:
     if not isinstance(messages, list) or not messages:
         raise _refusal("`messages` of sample must be a list of at least one message.")
@@ -90,5 +98,5 @@ def _refusal(message: str, remedy: str = "") -> RunError:
 _Check = Callable[[str, dict[str, Any], list[list[dict[str, Any]]]], dict[str, Any]]
 _OPS: dict[str, _Check] = {
     "ping": _plain, "pause": _plain, "resume": _plain, "save": _plain, "cancel": _plain, "stop": _stop,
-    "sample": _sample,
+    "sample": _sample, "tap": _tap,
 }  # fmt: skip

@@ -172,6 +172,26 @@ class Run:
         offset = self._end_offset()
         return Sample(self, self.send("sample", messages=messages, gen=gen or {}, seed=seed, base=base), offset)
 
+    def capture(self, step: int | None = None, timeout: float = 120.0) -> int:
+        """Have a step's batches and losses by token captured, wait for them, and return which step it was.
+
+        Args:
+            step: 1-based optimiser step that is still to come; None takes the next one to begin.
+            timeout: Seconds to wait for the step.
+
+        Raises:
+            RunError: When the trainer refuses (the step is over), or the run ends before the step.
+        """
+        offset = self._end_offset()
+        answer = self.wait_ack(self.send("tap", step=step), timeout)
+        if answer["status"] == "refused":
+            raise RunError(f"Run {self.id} captured nothing: {answer['error']}.", code="WB605")
+        wanted = int(answer["captures"])
+        for event in self._follow(timeout, f"batch of step {wanted}", offset):
+            if event["kind"] == "batch" and event["step"] == wanted:
+                return wanted
+        raise RunError(f"Run {self.id} ended ({self.state()}) before step {wanted}.", code="WB603")
+
     def pause(self) -> str:
         """Hold the training at the next step end; returns the command's id."""
         return self.send("pause")

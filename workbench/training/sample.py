@@ -2,22 +2,20 @@
 
     sampler.run(Request(messages, step=25, prompt=0))     # sample_start, token…, sample events
 
-`untouched` puts back everything that generating moves: module modes, gradient checkpointing, which parameters take
-gradients, and the states of all random number generators. Loss, grad_norm and final weights of a run with samples are
-bit-identical to those of the run without (tests/training/test_trained_runs.py).
+Everything that generating moves is put back (untouched.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.errors import RunError
+from workbench.training.untouched import untouched
 
 TOKEN_EVERY_S = 0.03
 """At most one token event per this long: an event log is not a terminal."""
@@ -32,52 +30,6 @@ GENERATION_KEYS = (
     "repetition_penalty",
 )
 _UNFINISHED = "\ufffd"
-
-
-@contextlib.contextmanager
-def untouched(model: Any) -> Iterator[None]:
-    """Run the model in evaluation mode without gradients, then put everything back as it was."""
-    import torch
-
-    states = random_states()
-    modes = {module: module.training for module in model.modules()}
-    checkpointing = {m: m.gradient_checkpointing for m in modes if hasattr(m, "gradient_checkpointing")}
-    gradients = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    try:
-        model.eval()
-        for module in checkpointing:
-            module.gradient_checkpointing = False
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        for module, used in checkpointing.items():
-            module.gradient_checkpointing = used
-        for parameter, wanted in gradients:
-            parameter.requires_grad_(wanted)
-        restore_random_states(states)
-
-
-def random_states() -> tuple[Any, ...]:
-    """States of every random number generator that training draws from."""
-    import numpy
-    import torch
-
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
-    return random.getstate(), numpy.random.get_state(), torch.get_rng_state(), cuda
-
-
-def restore_random_states(states: tuple[Any, ...]) -> None:
-    """Put the states of `random_states` back."""
-    import numpy
-    import torch
-
-    random.setstate(states[0])
-    numpy.random.set_state(states[1])
-    torch.set_rng_state(states[2])
-    if states[3] is not None:
-        torch.cuda.set_rng_state_all(states[3])
 
 
 @dataclass(frozen=True, slots=True)

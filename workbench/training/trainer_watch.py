@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.errors import RunError
-from workbench.training.sample import random_states, restore_random_states
+from workbench.training.untouched import random_states, restore_random_states
 
 KINDS = {
     "SFTTrainer": "sft",

@@ -205,7 +205,7 @@ class Card {
         'div',
         { class: 'wb-oh' },
         h('b', { class: 'wb-h' }, this.trans.__('Data row %1', row)),
-        h('code', {}, `enc[${row}]`),
+        this.payload.rows === null ? null : h('code', {}, `${this.payload.rows}[${row}]`),
         h('span', { class: 'wb-spring' }),
         close
       ),

@@ -180,7 +180,9 @@ class Panel {
       loss === null ? '' : trans.__('loss %1 nats, ', formatNumber(loss, 3)),
       field === null ? trans.__('template text') : h('code', {}, field),
       trans.__(' of '),
-      h('code', {}, `enc[${row.row ?? opened.document}]`),
+      this.payload.rows === null
+        ? trans.__('data row %1', row.row ?? opened.document)
+        : h('code', {}, `${this.payload.rows}[${row.row ?? opened.document}]`),
       reason === undefined ? '' : `. ${reason}`
     ];
     this.about.replaceChildren(...bits.filter(bit => bit !== null));

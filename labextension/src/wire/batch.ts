@@ -125,6 +125,8 @@ const batchPayload = object({
   cu_seqlens: nullable((value: unknown, path: string) => numbers(value, path, null)),
   verdict,
   opened: nullable(openedDocument),
+  /** Python name whose items are data rows; null where nothing holds them. */
+  rows: nullable(string),
   code: string
 });
 export type BatchPayload = Omit<Parsed<typeof batchPayload>, 'lanes'> & { readonly lanes: readonly BatchLane[] };
