@@ -212,8 +212,14 @@ class Card {
       this.source.node
     );
     this.sourceBox.hidden = false;
-    this.source.node.querySelector<HTMLElement>('.wb-toks [tabindex="0"]')?.focus({ preventScroll: true });
     this.sourceBox.scrollIntoView({ block: 'nearest' });
+    /* The viewer lays its tokens out once it has a width, which is after this frame. */
+    requestAnimationFrame(() => requestAnimationFrame(() => this.focusSource()));
+  }
+
+  private focusSource(): void {
+    const tokens = this.source?.node.querySelector<HTMLElement>('.wb-toks');
+    (tokens?.querySelector<HTMLElement>('[tabindex="0"]') ?? tokens)?.focus({ preventScroll: true });
   }
 
   private closeSource(): void {

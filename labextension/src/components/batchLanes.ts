@@ -8,7 +8,7 @@ import { blocksOf, nearest, trainedPath } from './batchBlocks';
 import type { Block } from './batchBlocks';
 import { emptyWords, spokenDocument, spokenLane } from './batchWords';
 import { formatNumber, h, on, svg } from './component';
-import type { Component, Trans } from './component';
+import type { Child, Component, Trans } from './component';
 
 export interface Place {
   readonly lane: number;
@@ -260,6 +260,7 @@ class Lanes {
     const document = payload.lanes[lane]?.documents[shown];
     const count = block.last - block.first + 1;
     const spoken = spokenDocument(payload, { lane, document: shown }, trans);
+    const [label, loss] = this.label(document, block, count);
     const node = h(
       'div',
       {
@@ -274,36 +275,40 @@ class Lanes {
         'data-last': block.last,
         'data-zero': payload.layout === 'packed' ? (block.differs ? '0 ≠' : '0') : block.differs ? '≠' : undefined
       },
-      ...this.label(document, block, count)
+      ...label
     );
+    if (loss !== '') {
+      node.dataset['loss'] = loss;
+    }
     node.style.setProperty('left', `${(100 * block.start) / payload.width}%`);
     node.style.setProperty('width', `calc(${(100 * (block.end - block.start)) / payload.width}% - 2px)`);
     return node;
   }
 
-  /** The longest label that fits; a number that does not fit whole is not shown, it could be taken for another. */
-  private label(document: BatchDocument | undefined, block: Block, count: number): readonly (Node | string)[] {
+  /**
+   * The longest label that fits, and the mean loss where there is room for it too; a number that does not fit whole is
+   * not shown, it could be taken for another.
+   */
+  private label(document: BatchDocument | undefined, block: Block, count: number): readonly [readonly Child[], string] {
     const share = (block.end - block.start) / Math.max(1, this.payload.width);
     const room = (share * this.width - AROUND - (block.differs ? 13 : 0)) / CHARACTER;
     if (document === undefined) {
-      return [];
+      return [[], ''];
     }
     const { trans } = this;
+    const fits = (...texts: readonly string[]): boolean => texts.join('').length <= room;
     if (count > 1) {
       const words = trans.__('%1 rows', count);
-      return words.length <= room ? [h('b', {}, words)] : [];
+      return [fits(words) ? [h('b', {}, words)] : [], ''];
     }
     const row = trans.__('row %1', document.row);
     const length = ` ${formatNumber(document.length)}`;
-    const loss = document.loss === null ? '' : ` · ${formatNumber(document.loss, 2)}`;
-    const choices: readonly (readonly [string, string])[] = [
-      [row, length + loss],
-      [row, length],
-      [row, ''],
-      [String(document.row), '']
-    ];
-    const [name, rest] = choices.find(([a, b]) => a.length + b.length <= room) ?? ['', ''];
-    return [...(name === '' ? [] : [h('b', {}, name)]), ...(rest === '' ? [] : [rest])];
+    const loss = document.loss === null ? '' : formatNumber(document.loss, 2);
+    if (fits(row, length)) {
+      return [[h('b', {}, row), length], fits(row, length, ' · ', loss) ? loss : ''];
+    }
+    const name = [row, String(document.row)].find(text => fits(text));
+    return [name === undefined ? [] : [h('b', {}, name)], ''];
   }
 }
 
