@@ -12,7 +12,7 @@ from workbench import tiny_llama
 from workbench.api import comm
 from workbench.views import TOKENS_MIME
 
-DRAWN = ("rows", "template", "reasons", "title", "subtitle", "totals", "badge", "code")
+DRAWN = ("rows", "template", "reasons", "title", "subtitle", "totals", "badge", "code", "policy", "problems")
 """Members of a tokens payload that the card draws: with the static HTML and the text they are the snapshot."""
 
 

@@ -52,6 +52,8 @@ def plain(shown: Any) -> Any:
     made = {name: plain(item) for name, item in shown.items()}
     if "tables" in shown and isinstance(shown.get("tokens", {}).get("id"), str):
         made["tokens"] = spread(shown)
+        flat = _numbers(shown.get("sources", ""))
+        made["sources"] = [flat[at : at + 4] for at in range(0, len(flat), 4)]
     return made
 
 

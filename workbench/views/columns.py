@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
@@ -89,31 +89,17 @@ def row_view(
     """
     places = _Places(tokens)
     shown = range(len(tokens.input_ids)) if shown is None else shown
+    span = slice(shown.start, shown.stop)
     tables = {name: Table() for name in ("reason", "field", "line", "role")}
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    text = str.__str__(tokens.rendered.text)
-    partial = _partial(tokens.offsets, shown)
-    segments: list[dict[str, Any]] = []
-    for index in shown:
-        token, (start, end) = tokens.input_ids[index], tokens.offsets[index]
-        origin, line = places.origin(start, end)
-        turn = places.turn(start, end)
-        trained = tokens.labels[index] != IGNORE
-        raw = vocabulary.bytes_of(token) if index in partial else None
-        columns["id"].append(token)
-        columns["text"].append("" if raw is not None else text[start:end])
-        columns["bytes"].append(raw.hex(" ") if raw is not None else None)
-        columns["start"].append(start)
-        columns["end"].append(end)
-        columns["trained"].append(int(trained))
-        columns["special"].append(int(token in vocabulary.special_ids))
-        columns["reason"].append(tables["reason"].index(str(tokens.reasons[index])))
-        columns["field"].append(tables["field"].index(origin.field if origin else None))
-        columns["line"].append(tables["line"].index(line))
-        columns["role"].append(tables["role"].index(turn.role if turn else None))
-        columns["position"].append(index)
-        _extend(segments, turn, index - shown.start, trained)
-    edges = (columns["start"][0], columns["end"][-1]) if shown else (0, 0)
+    text, spans = str.__str__(tokens.rendered.text), tokens.offsets[span]
+    turns = [places.turn(start, end) for start, end in spans]
+    columns = _columns(tokens, span, text, vocabulary)
+    columns["reason"] = [tables["reason"].index(str(reason)) for reason in tokens.reasons[span]]
+    columns["field"], columns["line"] = _origins(spans, places, tables)
+    columns["role"] = [tables["role"].index(turn.role if turn else None) for turn in turns]
+    columns = {name: columns[name] for name in COLUMNS}
+    edges = (spans[0][0], spans[-1][1]) if spans else (0, 0)
+    segments = _segments(turns, columns["trained"])
     sources = sources_of(places.runs, edges, tables["field"].index)
     return {
         "position": position,
@@ -129,6 +115,44 @@ def row_view(
         "documents": [],
         "findings": [asdict(placed(finding, -shown.start, len(shown))) for finding in findings],
     }
+
+
+def _columns(tokens: TokenizedExample, span: slice, text: str, vocabulary: Vocabulary) -> dict[str, list[Any]]:
+    """The columns that need no table."""
+    ids, spans, special = tokens.input_ids[span], tokens.offsets[span], vocabulary.special_ids
+    partial = _partial(tokens.offsets, range(span.start, span.stop))
+    raw = {i - span.start: vocabulary.bytes_of(tokens.input_ids[i]) for i in partial if span.start <= i < span.stop}
+    spelled = {i: value.hex(" ") for i, value in raw.items() if value is not None}
+    return {
+        "id": list(ids),
+        "text": ["" if i in spelled else text[start:end] for i, (start, end) in enumerate(spans)],
+        "bytes": [spelled.get(i) for i in range(len(ids))],
+        "start": [start for start, _ in spans],
+        "end": [end for _, end in spans],
+        "trained": [int(label != IGNORE) for label in tokens.labels[span]],
+        "special": [int(token in special) for token in ids],
+        "position": list(range(span.start, span.stop)),
+    }
+
+
+def _origins(
+    spans: Sequence[tuple[int, int]], places: _Places, tables: Mapping[str, Table]
+) -> tuple[list[int], list[int]]:
+    """Field and template line of each token; those inside one run share its answer."""
+    found: list[tuple[int, int]] = []
+    known: dict[int, tuple[int, int]] = {}
+    starts = places.run_starts
+    for start, end in spans:
+        run = bisect_right(starts, start) - 1
+        inside = start < end and run + 1 < len(starts) and end <= starts[run + 1]
+        at = known.get(run) if inside else None
+        if at is None:
+            origin, line = places.origin(start, end)
+            at = tables["field"].index(origin.field if origin else None), tables["line"].index(line)
+            if inside:
+                known[run] = at
+        found.append(at)
+    return [field for field, _ in found], [line for _, line in found]
 
 
 def placed(finding: Finding, by: int, length: int) -> Finding:
@@ -151,13 +175,23 @@ def _partial(offsets: Sequence[tuple[int, int]], shown: range) -> frozenset[int]
     return frozenset(found)
 
 
-def _extend(segments: list[dict[str, Any]], turn: Turn | None, index: int, trained: bool) -> None:
-    """Put a token into the last segment, or begin one: a segment is a stretch of one message."""
-    role, message = (turn.role, turn.message) if turn else ("template", None)
-    if not segments or (segments[-1]["role"], segments[-1]["message"]) != (role, message):
-        segments.append({"role": role, "message": message, "start": index, "end": index, "trained": 0})
-    segments[-1]["end"] = index + 1
-    segments[-1]["trained"] += int(trained)
+def _segments(turns: Sequence[Turn | None], trained: Sequence[int]) -> list[dict[str, Any]]:
+    """Stretches of one message each."""
+    segments: list[dict[str, Any]] = []
+    start = 0
+    for end in range(1, len(turns) + 1):
+        turn = turns[start]
+        if end < len(turns) and turns[end] is turn:
+            continue
+        role, message = (turn.role, turn.message) if turn else ("template", None)
+        if segments and (segments[-1]["role"], segments[-1]["message"]) == (role, message):
+            segments[-1]["end"] = end
+            segments[-1]["trained"] += sum(trained[start:end])
+        else:
+            count = sum(trained[start:end])
+            segments.append({"role": role, "message": message, "start": start, "end": end, "trained": count})
+        start = end
+    return segments
 
 
 def joined_view(parts: Sequence[dict[str, Any]], *, position: int, title: str) -> dict[str, Any]:

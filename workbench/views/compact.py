@@ -61,6 +61,7 @@ def rows_in(value: Any) -> Iterator[Mapping[str, Any]]:
         found = cast("Mapping[str, Any]", value)
         if _is_row(found):
             yield found
+            return
         for item in found.values():
             yield from rows_in(item)
     elif _holds_containers(value):
@@ -72,8 +73,9 @@ def _walk(value: Any, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> 
     """The value with every row's members replaced as `change` says."""
     if isinstance(value, Mapping):
         found = cast("Mapping[str, Any]", value)
-        made = {name: _walk(item, change) for name, item in found.items()}
-        return {**made, **change(found)} if _is_row(found) else made
+        if _is_row(found):  # nothing in a row is a row, and its columns are long
+            return {**found, **change(found)}
+        return {name: _walk(item, change) for name, item in found.items()}
     return [_walk(item, change) for item in value] if _holds_containers(value) else value
 
 
@@ -93,6 +95,8 @@ def columns_and_measures(row: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {"tokens": columns(row["tokens"])}
     if "measures" in row:
         made["measures"] = {name: figures(values) for name, values in row["measures"].items()}
+    if "sources" in row:
+        made["sources"] = numbers([number for source in row["sources"] for number in source])
     return made
 
 

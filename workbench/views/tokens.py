@@ -74,10 +74,20 @@ def payload(rows: Sequence[dict[str, Any]], heading: Heading) -> dict[str, Any]:
         "reasons": {str(reason): text for reason, text in SENTENCES.items()},
         "badge": dict(heading.badge) if heading.badge else None,
         "code": heading.code,
-        "colour_by": heading.colour_by,
-        "problems": dict(heading.problems),
-        "policy": dict(heading.policy) if heading.policy else None,
+        **_unusual(heading),
     }
+
+
+def _unusual(heading: Heading) -> dict[str, Any]:
+    """Members that a payload has only where they say something: every output of a notebook carries them."""
+    said: dict[str, Any] = {}
+    if heading.colour_by != "trained":
+        said["colour_by"] = heading.colour_by
+    if heading.problems:
+        said["problems"] = dict(heading.problems)
+    if heading.policy:
+        said["policy"] = dict(heading.policy)
+    return said
 
 
 def explained(shown: Mapping[str, Any], template: TemplateInfo | None) -> dict[str, Any]:

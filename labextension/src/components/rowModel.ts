@@ -2,7 +2,10 @@
  * What the viewer needs to know about a row beyond its columns: blocks without gaps, places of findings, text to search.
  */
 import type { Finding, Medium, Row } from '../wire';
+import { textOf } from './byteGroups';
 import { mediumFinder } from './media';
+import { plainColouring } from './tokenColours';
+import type { Colouring } from './tokenColours';
 
 /** A stretch of tokens drawn together: a segment of the row, or the tokens between two segments. */
 export interface Block {
@@ -35,8 +38,10 @@ export interface RowModel {
   mediumAt(token: number): Medium | null;
   isProblem(token: number): boolean;
   blockOf(token: number): number;
-  /** First token at or after `from` whose text or id matches, going round once; null when there is none. */
-  find(needle: string, from: number): number | null;
+  /** Tokens where the text begins, or that have the id, ascending. */
+  matches(needle: string): readonly number[];
+  /** What the tokens are coloured by; steps and marks of each. */
+  readonly colouring: Colouring;
 }
 
 const ROLE_CLASSES: ReadonlySet<string> = new Set(['system', 'user', 'assistant', 'tool', 'prompt', 'completion']);
@@ -121,7 +126,10 @@ function tokenOfField(row: Row, field: string): number | null {
 }
 
 function place(row: Row, blocks: readonly Block[], finding: Finding): PlacedFinding {
-  const field = finding.field;
+  const { field, token: at } = finding;
+  if (at !== null && at >= 0 && at < row.tokens.id.length) {
+    return { finding, token: at, block: blocks.findIndex(item => at >= item.start && at < item.end) };
+  }
   if (field === null) {
     return { finding, token: null, block: null };
   }
@@ -138,64 +146,61 @@ function place(row: Row, blocks: readonly Block[], finding: Finding): PlacedFind
 }
 
 function blockFinder(blocks: readonly Block[]): (token: number) => number {
-  return token => {
-    let low = 0;
-    let high = blocks.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((blocks[middle]?.start ?? 0) <= token) {
-        low = middle;
-      } else {
-        high = middle - 1;
-      }
-    }
-    return low;
-  };
+  return token => lastAtMost(blocks.length, index => blocks[index]?.start ?? 0, token);
 }
 
-function finder(row: Row): (needle: string, from: number) => number | null {
+/** Every place of a text, one behind the other. */
+function placesOf(haystack: string, wanted: string): number[] {
+  const found: number[] = [];
+  for (let at = haystack.indexOf(wanted); at >= 0 && wanted !== ''; at = haystack.indexOf(wanted, at + wanted.length)) {
+    found.push(at);
+  }
+  return found;
+}
+
+function finder(row: Row): (needle: string) => readonly number[] {
   let text: string | null = null;
   let offsets: readonly number[] = [];
+  let last: { readonly needle: string; readonly found: readonly number[] } = { needle: '', found: [] };
   const prepare = (): string => {
     if (text === null) {
       let total = 0;
-      offsets = row.tokens.text.map(piece => {
+      const pieces = row.tokens.text.map((_, token) => textOf(row, token));
+      offsets = pieces.map(piece => {
         const before = total;
         total += piece.length;
         return before;
       });
-      text = row.tokens.text.join('').toLowerCase();
+      text = pieces.join('').toLowerCase();
     }
     return text;
   };
-  const tokenAt = (character: number): number => {
-    let low = 0;
-    let high = offsets.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((offsets[middle] ?? 0) <= character) {
-        low = middle;
-      } else {
-        high = middle - 1;
+  const tokenAt = (character: number): number => lastAtMost(offsets.length, index => offsets[index] ?? 0, character);
+  return needle => {
+    if (needle !== last.needle) {
+      const found = new Set(placesOf(prepare(), needle.toLowerCase()).map(tokenAt));
+      if (/^\d+$/.test(needle)) {
+        row.tokens.id.forEach((id, token) => id === Number(needle) && found.add(token));
       }
+      last = { needle, found: [...found].sort((a, b) => a - b) };
     }
-    return low;
+    return last.found;
   };
-  return (needle, from) => {
-    if (/^\d+$/.test(needle)) {
-      const id = Number(needle);
-      const later = row.tokens.id.indexOf(id, from);
-      const found = later >= 0 ? later : row.tokens.id.indexOf(id);
-      if (found >= 0) {
-        return found;
-      }
+}
+
+/** Last index whose value is at most `wanted`, in an ascending array. */
+export function lastAtMost(length: number, value: (index: number) => number, wanted: number): number {
+  let low = 0;
+  let high = length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (value(middle) <= wanted) {
+      low = middle;
+    } else {
+      high = middle - 1;
     }
-    const haystack = prepare();
-    const wanted = needle.toLowerCase();
-    const later = haystack.indexOf(wanted, offsets[from] ?? 0);
-    const found = later >= 0 ? later : haystack.indexOf(wanted);
-    return found < 0 || wanted === '' ? null : tokenAt(found);
-  };
+  }
+  return low;
 }
 
 export function rowModel(row: Row, parting: number | null = null): RowModel {
@@ -214,7 +219,8 @@ export function rowModel(row: Row, parting: number | null = null): RowModel {
     mediumAt: mediumFinder(row),
     isProblem: token => tokens.has(token),
     blockOf: blockFinder(blocks),
-    find: finder(row)
+    matches: finder(row),
+    colouring: plainColouring
   };
 }
 
@@ -244,6 +250,7 @@ export function emptyRow(title: string): Row {
     },
     tables: { reason: none, field: none, line: none, role: none },
     segments: none,
+    sources: none,
     documents: none,
     findings: none,
     measures: {},

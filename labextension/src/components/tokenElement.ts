@@ -1,11 +1,12 @@
 /** One token as a span, or the part of it that stands on one line. */
 import { h, icon } from './component';
 import type { Trans } from './component';
+import { groupOf } from './byteGroups';
 import { direction } from './characters';
 import { fieldOf } from './rowModel';
 import type { RowModel } from './rowModel';
 import { drawMedium } from './tokenMedia';
-import { hasSpaceMark, isRun, paddingEnd, partsOf, runEnd, shapeOf } from './tokenLayout';
+import { completedBy, hasSpaceMark, isRun, paddingEnd, partsOf, runEnd, shapeOf } from './tokenLayout';
 import type { Line, Part } from './tokenLayout';
 
 function classesOf(model: RowModel, token: number, problem: boolean): string {
@@ -16,10 +17,21 @@ function classesOf(model: RowModel, token: number, problem: boolean): string {
     shape === 'plain' ? '' : `wb-${shape}`,
     fieldOf(model.row, token) === null ? 'wb-tmpl' : '',
     problem ? 'wb-problem' : '',
-    model.parting === token ? 'wb-parting' : ''
+    model.parting === token ? 'wb-parting' : '',
+    model.colouring.classOf(token),
+    shape === 'bytes' ? placeInGroup(model, token) : ''
   ]
     .filter(name => name !== '')
     .join(' ');
+}
+
+/** Chips of one character touch, so that they are seen to be one. */
+function placeInGroup(model: RowModel, token: number): string {
+  const group = groupOf(model.row, token);
+  if (group === null || group.end - group.start < 2) {
+    return '';
+  }
+  return group.start === token ? 'wb-b-first' : group.end === token + 1 ? 'wb-b-last' : 'wb-b-mid';
 }
 
 function drawPart(part: Part): Node {
@@ -56,12 +68,40 @@ export function tokenElement(
   } else {
     node.append(...parts.slice(span.skip, span.keep).map(drawPart));
   }
+  const mark = model.colouring.markOf(token);
+  if (mark !== null && span.skip === 0) {
+    node.prepend(h('sup', { class: 'wb-mk', 'aria-hidden': 'true' }, mark));
+  }
+  const char = completedBy(model, token);
+  if (char !== '') {
+    node.append(h('span', { class: 'wb-char', 'aria-hidden': 'true' }, char));
+  }
   if (model.isProblem(token)) {
     node.append(icon('warning', 'wb-in'));
   } else if (model.parting === token) {
     node.append(icon('differs', 'wb-in'));
   }
   return node;
+}
+
+/** Draw these tokens of a line anew; the current one keeps its place in the order of keys. */
+export function patchLine(
+  model: RowModel,
+  line: Line,
+  node: HTMLElement,
+  tokens: ReadonlySet<number>,
+  trans: Trans
+): void {
+  for (const old of node.querySelectorAll<HTMLElement>('[data-i]')) {
+    const token = Number(old.dataset['i']);
+    if (tokens.has(token)) {
+      const skip = token === line.from ? line.skip : 0;
+      const keep = token === line.to - 1 ? line.keep : Infinity;
+      const made = tokenElement(model, token, { skip, keep }, trans);
+      old.className = made.className;
+      old.replaceChildren(...made.childNodes);
+    }
+  }
 }
 
 function directionOf(model: RowModel, from: number, to: number): 'ltr' | 'rtl' {

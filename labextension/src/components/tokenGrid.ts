@@ -5,19 +5,24 @@
  */
 import { h, on } from './component';
 import type { Component, Trans } from './component';
+import { lastAtMost } from './rowModel';
 import type { RowModel } from './rowModel';
-import { lineElement } from './tokenElement';
-import { blockNode, documentNode, findingNode, keepOrder } from './tokenGridNodes';
+import { copiedText } from './tokenCopy';
+import { patchLine } from './tokenElement';
+import { relabelBlock } from './tokenGridNodes';
+import { Flash } from './tokenFlash';
 import { spokenToken } from './tokenInspector';
-import { arrange, BLOCK_PADDING, lastAtMost, LINE_HEIGHT } from './tokenItems';
+import { arrange, BLOCK_PADDING, keepsPlaces, LINE_HEIGHT } from './tokenItems';
 import type { Items } from './tokenItems';
 import { canvasMeasure, isRun, layoutLines, linesWithin, runEnd, shapeOf } from './tokenLayout';
 import type { Line } from './tokenLayout';
+import { mount } from './tokenMount';
+import type { Key } from './tokenMount';
 
 const MOST_HEIGHT = 460;
 const OVERSCAN_LINES = 2;
 /** Nodes for tokens; the rest of a thousand is for the card around them. */
-const NODE_BUDGET = 760;
+const NODE_BUDGET = 700;
 const NODES_PER_BLOCK = 12;
 const NARROW_LABEL = 20;
 const DEFAULT_WIDTH = 520;
@@ -29,6 +34,12 @@ export interface TokenGrid extends Component<RowModel> {
   /** To the next or previous token; a run of padding is one step. */
   step(by: 1 | -1): void;
   focus(): void;
+  /** The same tokens, coloured or labelled another way; these cells changed and are marked for a moment. */
+  relabel(model: RowModel, changed: readonly number[]): void;
+  /** Leave nodes of the page to something beside the tokens. */
+  reserve(nodes: number): void;
+  /** Leave the page to another view, or come back. */
+  rest(resting: boolean): void;
 }
 
 export interface TokenGridProps {
@@ -43,9 +54,6 @@ function tokenOf(target: EventTarget | null): number | null {
   const text = node?.dataset['i'];
   return text === undefined ? null : Number(text);
 }
-
-/** Key of a mounted child of the window: a block, a finding or a document border. */
-type Key = string;
 
 class Grid {
   readonly node: HTMLElement;
@@ -62,6 +70,9 @@ class Grid {
   private width = 0;
   private narrow = false;
   private hovered: number | null = null;
+  private readonly flash = new Flash(this.window);
+  private resting = false;
+  private reserved = 0;
 
   constructor(
     private model: RowModel,
@@ -81,6 +92,7 @@ class Grid {
   }
 
   dispose(): void {
+    this.flash.stop();
     this.observer.disconnect();
     this.listeners.abort();
   }
@@ -92,6 +104,52 @@ class Grid {
     this.label();
     this.node.scrollTop = 0;
     this.layout();
+  }
+
+  relabel(model: RowModel, changed: readonly number[]): void {
+    const { model: before } = this;
+    this.model = model;
+    if (keepsPlaces(before, model)) {
+      this.patch(changed);
+    } else {
+      this.findingHeights.clear();
+      this.layout();
+    }
+    this.flash.mark(changed);
+  }
+
+  reserve(nodes: number): void {
+    this.reserved = nodes;
+    if (!this.resting) {
+      this.layout();
+    }
+  }
+
+  rest(resting: boolean): void {
+    this.resting = resting;
+    this.node.hidden = resting;
+    if (resting) {
+      this.mounted.clear();
+      this.window.replaceChildren();
+    } else {
+      this.layout();
+    }
+  }
+
+  /** Replace the cells whose label changed, and the counts beside their blocks; everything else stays. */
+  private patch(changed: readonly number[]): void {
+    const cells = new Set(changed);
+    this.mounted.forEach((node, key) => {
+      const index = Number(key.slice(1));
+      const line = key.startsWith('l') ? this.lines[index] : undefined;
+      if (line !== undefined) {
+        patchLine(this.model, line, node, cells, this.trans);
+      } else if (key.startsWith('b')) {
+        relabelBlock(node, this.model, index, this.trans);
+      }
+    });
+    this.arrange();
+    this.draw();
   }
 
   go(token: number, focus: boolean): void {
@@ -157,22 +215,17 @@ class Grid {
 
   /** The clipboard gets the characters of the data, not the marks that stand for them. */
   private copy(event: ClipboardEvent): void {
-    const range = getSelection()?.rangeCount === 1 ? getSelection()?.getRangeAt(0) : undefined;
-    if (range === undefined || range.collapsed) {
-      return;
-    }
-    const touched = [...this.node.querySelectorAll<HTMLElement>('.wb-tline [data-i]')].filter(node =>
-      range.intersectsNode(node)
-    );
-    const tokens = touched.map(node => Number(node.dataset['i']));
-    if (tokens.length > 0) {
-      const text = this.model.row.tokens.text.slice(Math.min(...tokens), Math.max(...tokens) + 1).join('');
+    const text = copiedText(this.node, this.model);
+    if (text !== null) {
       event.clipboardData?.setData('text/plain', text);
       event.preventDefault();
     }
   }
 
   private resize(): void {
+    if (this.resting) {
+      return;
+    }
     const width = this.textWidth();
     if (this.node.clientWidth > 0 && Math.abs(width - this.width) >= 1) {
       this.layout();
@@ -197,7 +250,7 @@ class Grid {
   private layout(): void {
     this.width = this.textWidth();
     this.lines = layoutLines(this.model, canvasMeasure(this.probe), Math.max(80, this.width - 4));
-    const most = linesWithin(this.lines, NODES_PER_BLOCK, NODE_BUDGET) - 2 * OVERSCAN_LINES;
+    const most = linesWithin(this.lines, NODES_PER_BLOCK, NODE_BUDGET - this.reserved) - 2 * OVERSCAN_LINES;
     this.node.style.setProperty('max-height', `${Math.min(MOST_HEIGHT, Math.max(3, most) * LINE_HEIGHT)}px`);
     const hadFocus = this.node.contains(document.activeElement) && document.activeElement !== this.node;
     this.mounted.forEach(node => node.remove());
@@ -258,6 +311,9 @@ class Grid {
   /** Mount what is on screen and a little more; keep what is mounted already. */
   private draw(): void {
     const { items, tops } = this.arranged;
+    if (this.resting) {
+      return;
+    }
     if (items.length === 0) {
       this.window.replaceChildren();
       this.mounted.clear();
@@ -268,70 +324,26 @@ class Grid {
     const first = this.itemAt(this.node.scrollTop - margin);
     const last = this.itemAt(this.node.scrollTop + height + margin);
     const hadFocus = this.node.contains(document.activeElement) && document.activeElement !== this.node;
-    this.mount(first, last);
+    this.mounted = mount(
+      {
+        model: this.model,
+        lines: this.lines,
+        arranged: this.arranged,
+        window: this.window,
+        mounted: this.mounted,
+        trans: this.trans
+      },
+      first,
+      last
+    );
     this.window.style.setProperty('transform', `translateY(${tops[first] ?? 0}px)`);
     this.markCurrent(this.current);
     if (hadFocus && !this.node.contains(document.activeElement)) {
       this.focus();
     }
+    this.flash.draw();
     this.measureFindings();
     this.reportView();
-  }
-
-  private mount(first: number, last: number): void {
-    const wanted = new Map<Key, HTMLElement>();
-    const flows = new Map<Key, HTMLElement[]>();
-    for (let index = first; index <= last; index += 1) {
-      const item = this.arranged.items[index];
-      if (item === undefined) {
-        continue;
-      }
-      if (item.kind === 'line') {
-        const key = `b${item.block}`;
-        wanted.set(key, wanted.get(key) ?? this.mounted.get(key) ?? blockNode(this.model, item.block, this.trans));
-        const line = this.mounted.get(`l${item.line}`) ?? this.lineNode(item.line);
-        wanted.set(`l${item.line}`, line);
-        flows.set(key, [...(flows.get(key) ?? []), line]);
-      } else {
-        const key = item.kind === 'finding' ? `f${item.finding}` : `d${item.document}`;
-        wanted.set(
-          key,
-          this.mounted.get(key) ??
-            (item.kind === 'finding'
-              ? findingNode(this.model, item.finding, this.trans)
-              : documentNode(this.model, item.document, this.trans))
-        );
-      }
-    }
-    this.mounted.forEach((node, key) => {
-      if (!wanted.has(key)) {
-        node.remove();
-      }
-    });
-    this.mounted = wanted;
-    flows.forEach((lines, key) => {
-      const turn = wanted.get(key);
-      const flow = turn?.lastElementChild;
-      if (flow instanceof HTMLElement) {
-        keepOrder(flow, lines);
-      }
-      const first = this.lines[Number(lines[0]?.dataset['line'])];
-      turn?.classList.toggle(
-        'wb-cont',
-        first !== undefined && (first.skip > 0 || first.from !== this.model.blocks[first.block]?.start)
-      );
-    });
-    keepOrder(
-      this.window,
-      [...wanted].filter(([key]) => !key.startsWith('l')).map(([, node]) => node)
-    );
-  }
-
-  private lineNode(index: number): HTMLElement {
-    const line = this.lines[index];
-    const node = line === undefined ? h('div', { class: 'wb-tline' }) : lineElement(this.model, line, this.trans);
-    node.dataset['line'] = String(index);
-    return node;
   }
 
   /** A finding's height is known once it is in the page; then everything below moves. */
@@ -377,6 +389,9 @@ export function tokenGrid(props: TokenGridProps, trans: Trans): TokenGrid {
     step: by => grid.step(by),
     focus: () => grid.focus(),
     update: model => grid.show(model),
+    relabel: (model, changed) => grid.relabel(model, changed),
+    reserve: nodes => grid.reserve(nodes),
+    rest: resting => grid.rest(resting),
     dispose: () => grid.dispose()
   };
 }

@@ -35,6 +35,16 @@ export function blockNode(model: RowModel, index: number, trans: Trans): HTMLEle
   );
 }
 
+/** The block's counts and name as they are now. */
+export function relabelBlock(node: HTMLElement, model: RowModel, index: number, trans: Trans): void {
+  const made = blockNode(model, index, trans);
+  node.setAttribute('aria-label', made.getAttribute('aria-label') ?? '');
+  const label = made.firstElementChild;
+  if (label !== null) {
+    node.firstElementChild?.replaceWith(label);
+  }
+}
+
 export function findingNode(model: RowModel, index: number, trans: Trans): HTMLElement {
   const placed = model.placed[index];
   return h(

@@ -1,13 +1,16 @@
 /** Everything known about one token, and the rule that decided its label. */
 import type { TokensPayload } from '../wire';
-import { hiddenNames } from './characters';
+import { groupOf } from './byteGroups';
+import { hiddenNames, visiblePieces } from './characters';
 import { formatNumber, h } from './component';
 import type { Child, Component, Trans } from './component';
 import { fieldOf, lineOf, reasonOf, roleOf } from './rowModel';
 import type { RowModel } from './rowModel';
+import { COLOURS, colourName, formatValue, isMeasure, valueOf } from './tokenColours';
 import { tokenElement } from './tokenElement';
 import { mediumFigure, spokenMedium } from './tokenMedia';
 import { paddingEnd, shapeOf } from './tokenLayout';
+import { originsOf, straddles, writtenBy } from './tokenOrigin';
 
 export interface Inspected {
   readonly model: RowModel;
@@ -40,7 +43,7 @@ export function spokenToken(model: RowModel, token: number, trans: Trans): strin
     case 'media':
       return spokenMedium(model, token, trans);
     case 'bytes':
-      return trans.__('bytes %1, part of a character, %2', tokens.bytes[token] ?? '', label);
+      return trans.__('bytes %1, %2, %3', tokens.bytes[token] ?? '', partWords(model, token, trans), label);
     case 'special':
       return trans.__('special token %1, %2', tokens.text[token] ?? '', label);
     case 'plain': {
@@ -51,27 +54,48 @@ export function spokenToken(model: RowModel, token: number, trans: Trans): strin
   }
 }
 
+/** Which part of which character a token is: `part 1 of 2 of “👩”`. */
+function partWords(model: RowModel, token: number, trans: Trans): string {
+  const group = groupOf(model.row, token);
+  if (group === null) {
+    return trans.__('part of a character');
+  }
+  const count = group.end - group.start;
+  const part = token - group.start + 1;
+  if (group.text === null) {
+    return trans.__('part %1 of %2 of a character that is not complete', part, count);
+  }
+  const shown = visiblePieces(group.text.trim() === '' ? group.text : group.text.trim())
+    .map(piece => piece.shown)
+    .join('');
+  return trans.__('part %1 of %2 of “%3”', part, count, shown);
+}
+
 function kindWords(model: RowModel, token: number, trans: Trans): string {
   const label = model.row.tokens.trained[token] === 1 ? trans.__('trained') : trans.__('masked');
   const shape = shapeOf(model, token);
   const kind = {
     plain: '',
     special: trans.__('special token'),
-    bytes: trans.__('part of a character'),
+    bytes: shape === 'bytes' ? partWords(model, token, trans) : '',
     padding: trans.__('padding'),
     media: trans.__('image')
   }[shape];
   return kind === '' ? label : `${label}, ${kind}`;
 }
 
-function facts(value: Inspected, trans: Trans): readonly (readonly [string, Child])[] {
+type Fact = readonly [string, Child];
+
+const code = (text: string): Child => h('code', {}, text);
+
+function facts(value: Inspected, trans: Trans): readonly Fact[] {
   const { model, token } = value;
-  const { tokens, documents } = model.row;
+  const { tokens, documents, truncated } = model.row;
   const id = tokens.id[token] ?? 0;
   const position = tokens.position[token] ?? token;
-  const code = (text: string): Child => h('code', {}, text);
   const hidden = hiddenNames(tokens.text[token] ?? '');
   const document = documents.find(item => token >= item.start && token < item.end);
+  const isLast = truncated > 0 && token === model.length - 1;
   return [
     [trans.__('Id'), formatNumber(id)],
     [trans.__('Bytes'), code(bytesOf(model, token))],
@@ -86,26 +110,84 @@ function facts(value: Inspected, trans: Trans): readonly (readonly [string, Chil
       position === 0 && documents.length > 0 ? trans.__('0, restarts here') : formatNumber(position)
     ],
     [trans.__('Label'), tokens.trained[token] === 1 ? formatNumber(id) : trans.__('−100 (ignored)')],
-    ...(document === undefined ? [] : [[trans.__('Data row'), formatNumber(document.row)] as const])
+    ...(document === undefined ? [] : documentFacts(documents.indexOf(document), document.row, trans)),
+    ...(isLast
+      ? [[trans.__('Cut'), trans.__('%1 tokens behind it are cut off', formatNumber(truncated))] as const]
+      : []),
+    ...measures(value, trans)
   ];
 }
 
-function origin(value: Inspected, trans: Trans): readonly (readonly [string, Child])[] {
+function documentFacts(index: number, row: number, trans: Trans): readonly Fact[] {
+  return [
+    [trans.__('Document'), formatNumber(index + 1)],
+    [trans.__('Data row'), formatNumber(row)]
+  ];
+}
+
+function measures(value: Inspected, trans: Trans): readonly Fact[] {
+  return COLOURS.filter(isMeasure).flatMap(by => {
+    const number = valueOf(value.model.row, by, value.token);
+    return number === null ? [] : [[colourName(by, trans), formatValue(by, number, trans)] as const];
+  });
+}
+
+/** `messages[1].content, characters 4 to 9`; a token of several origins names each with its text. */
+function fieldFact(model: RowModel, token: number, trans: Trans): Child {
+  const { row } = model;
+  const parts = originsOf(row, token);
+  const field = fieldOf(row, token);
+  if (parts.length === 0) {
+    return field === null ? trans.__('none: template text') : code(field);
+  }
+  const said = parts.map(part =>
+    part.field === null
+      ? trans.__('template text')
+      : trans.__('%1, characters %2 to %3', part.field, formatNumber(part.from), formatNumber(part.to))
+  );
+  if (!straddles(row, token)) {
+    return field === null ? trans.__('none: template text') : code(said[0] ?? field);
+  }
+  const items = said.map(text => h('li', {}, code(text)));
+  return h('div', { class: 'wb-straddle' }, trans.__('Straddles, in this order:'), h('ol', {}, ...items));
+}
+
+function origin(value: Inspected, trans: Trans): readonly Fact[] {
   const { model, token, payload } = value;
   const block = model.blocks[model.blockOf(token)];
   const role = roleOf(model.row, token) ?? block?.role ?? null;
   const message = block?.message ?? null;
-  const field = fieldOf(model.row, token);
   const line = lineOf(model.row, token);
   const roleText =
     role === null ? trans.__('none') : message === null ? role : trans.__('%1, message %2', role, message);
   return [
     [trans.__('Role'), roleText],
-    [trans.__('Field'), field === null ? trans.__('none: template text') : h('code', {}, field)],
+    [trans.__('Field'), fieldFact(model, token, trans)],
     ...(payload.template === null || line === null
       ? []
       : [[trans.__('Template'), trans.__('%1, line %2', payload.template.name, line)] as const])
   ];
+}
+
+/** The template's line, with the part of it that wrote the token marked where that is certain. */
+function templateLine(value: Inspected): HTMLElement | null {
+  const { model, token, payload } = value;
+  const line = lineOf(model.row, token);
+  const source = line === null ? undefined : (payload.template?.lines[line - 1] ?? model.row.lines[line]);
+  if (source === undefined) {
+    return null;
+  }
+  const text = source.trim();
+  const span = writtenBy(text, model.row, token);
+  return span === null
+    ? h('code', { class: 'wb-tl' }, text)
+    : h(
+        'code',
+        { class: 'wb-tl' },
+        text.slice(0, span[0]),
+        h('mark', { class: 'wb-wrote' }, text.slice(...span)),
+        text.slice(span[1])
+      );
 }
 
 /** The heading has said the verdict already. */
@@ -138,19 +220,15 @@ export function tokenInspector(trans: Trans): Component<Inspected | null> {
         node.replaceChildren(h('p', { class: 'wb-sub' }, trans.__('No token.')));
         return;
       }
-      const { model, token, payload } = value;
+      const { model, token } = value;
       const glyph = tokenElement(model, token, { skip: 0, keep: Infinity }, trans);
       glyph.removeAttribute('role');
       delete glyph.dataset['i'];
-      const line = lineOf(model.row, token) ?? 0;
-      const source = payload.template?.lines[line - 1] ?? model.row.lines[line];
       node.replaceChildren(
         h('div', { class: 'wb-glyph' }, glyph, h('span', { class: 'wb-sub' }, kindWords(model, token, trans))),
         mediumFigure(model, token, trans) ?? '',
         h('dl', {}, ...list(facts(value, trans)), h('div', { class: 'wb-gap' }), ...list(origin(value, trans))),
-        ...(source === undefined || lineOf(model.row, token) === null
-          ? []
-          : [h('code', { class: 'wb-tl' }, source.trim())]),
+        templateLine(value) ?? '',
         rule(value, trans)
       );
     },

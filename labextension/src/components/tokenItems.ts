@@ -85,17 +85,13 @@ export function arrange(
   return { items, tops, ofLine };
 }
 
-/** Last index whose value is at most `wanted`, in an ascending array. */
-export function lastAtMost(length: number, value: (index: number) => number, wanted: number): number {
-  let low = 0;
-  let high = length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (value(middle) <= wanted) {
-      low = middle;
-    } else {
-      high = middle - 1;
-    }
-  }
-  return low;
+function signs(model: RowModel): string {
+  return `${model.problems.join()} ${model.placed.map(item => item.finding.code).join()}`;
+}
+
+/** Whether nothing moves when one view of the same tokens takes the place of another. */
+export function keepsPlaces(before: RowModel, after: RowModel): boolean {
+  const { by } = after.colouring;
+  const marksStay = before.colouring.by === by && by !== 'reason';
+  return marksStay && before.blocks.length === after.blocks.length && signs(before) === signs(after);
 }

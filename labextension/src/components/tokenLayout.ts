@@ -4,6 +4,7 @@
  * Lines have one height; where they break depends only on widths that a canvas measures, each text once. What is on a
  * line is then exact, whichever part of the row is in the page.
  */
+import { groupOf } from './byteGroups';
 import { isPlain, visiblePieces } from './characters';
 import type { PieceKind } from './characters';
 import { extraWidth, mediumText } from './media';
@@ -35,7 +36,7 @@ export interface Measure {
   /** Width in CSS pixels of a text in the token font. */
   text(text: string): number;
   /** Width of a chip with this text, its margins included. */
-  chip(text: string, shape: 'special' | 'bytes' | 'padding' | 'hidden' | 'media'): number;
+  chip(text: string, shape: 'special' | 'bytes' | 'padding' | 'hidden' | 'media' | 'mark'): number;
 }
 
 const LONGEST_PART = 16;
@@ -111,6 +112,18 @@ export function partsOf(model: RowModel, token: number): readonly Part[] {
         ? [{ ...piece, breaks: false }]
         : cut(piece.kind, piece.shown, LONGEST_PART)
   );
+}
+
+/** The character that a token completes together with those before it, as it is drawn; nothing for any other token. */
+export function completedBy(model: RowModel, token: number): string {
+  const group = groupOf(model.row, token);
+  if (group === null || group.end !== token + 1) {
+    return '';
+  }
+  const characters = group.text === null ? '?' : group.text.trim() === '' ? group.text : group.text.trim();
+  return visiblePieces(characters)
+    .map(piece => piece.shown)
+    .join('');
 }
 
 /** Whether the token is drawn as `·text` with a mark made by CSS, which costs no node. */
@@ -222,16 +235,33 @@ function headWidth(extent: Extent): number {
   return extent.widths.slice(0, end + 1).reduce((sum, item) => sum + item, 0);
 }
 
-/** `sign`: width of what is drawn behind the text, or 0. */
-function breakToken(breaker: LineBreaker, token: number, extent: Extent, width: number, sign: number): void {
+/** What is drawn beside a token's text: the sign of a problem, the letter of a group. */
+interface Beside {
+  readonly width: number;
+  readonly nodes: number;
+}
+
+function besideOf(model: RowModel, token: number, measure: Measure): Beside {
+  const mark = model.colouring.markOf(token);
+  const char = completedBy(model, token);
+  return {
+    width:
+      (hasSign(model, token) ? SIGN : 0) +
+      (mark === null ? 0 : measure.chip(mark, 'mark')) +
+      (char === '' ? 0 : measure.chip(char, 'mark')),
+    nodes: (mark === null ? 0 : 2) + (char === '' ? 0 : 2)
+  };
+}
+
+function breakToken(breaker: LineBreaker, token: number, extent: Extent, width: number, beside: Beside): void {
   const { parts, widths } = extent;
-  const whole = extent.total + sign;
+  const whole = extent.total + beside.width;
   const head = extent.breaks ? headWidth(extent) : whole;
   if (head <= width && !breaker.fits(head)) {
     breaker.close(token, 0);
   }
   if (whole <= width && !extent.breaks) {
-    breaker.take(whole, extent.nodes);
+    breaker.take(whole, extent.nodes + beside.nodes);
     return;
   }
   parts.forEach((part, index) => {
@@ -257,23 +287,23 @@ function breakBlock(
   const breaker = new LineBreaker(block, width, start);
   for (let token = start; token < end; token += 1) {
     const shape = shapeOf(model, token);
-    const sign = hasSign(model, token) ? SIGN : 0;
+    const beside = besideOf(model, token, measure);
     if (shape === 'plain') {
-      breakToken(breaker, token, extents.of(token), width, sign);
+      breakToken(breaker, token, extents.of(token), width, beside);
       continue;
     }
     const run = isRun(shape) ? Math.min(runEnd(model, token), end) : token + 1;
     const parts = partsOf(model, token);
     const wide =
       shape === 'media'
-        ? measure.chip(mediumText(model, token), shape) + extraWidth(model, token, sign > 0)
+        ? measure.chip(mediumText(model, token), shape) + extraWidth(model, token, hasSign(model, token))
         : shape === 'padding'
           ? measure.chip(`${run - token} padding`, shape)
           : chipWidth(measure, shape, parts);
-    if (!breaker.fits(wide + sign)) {
+    if (!breaker.fits(wide + beside.width)) {
       breaker.close(token, 0);
     }
-    breaker.take(wide + sign, shape === 'media' ? 4 : nodesOf(parts));
+    breaker.take(wide + beside.width, (shape === 'media' ? 4 : nodesOf(parts)) + beside.nodes);
     token = run - 1;
   }
   breaker.close(end, 0);
@@ -331,7 +361,8 @@ export function canvasMeasure(probe: HTMLElement): Measure {
     bytes: [0.84, 11],
     padding: [0.92, 16],
     media: [0.92, 14],
-    hidden: [0.8, 8]
+    hidden: [0.8, 8],
+    mark: [1, 7]
   } as const;
   return {
     text,

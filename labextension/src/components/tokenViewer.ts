@@ -3,27 +3,33 @@
  *
  * Knows rows and keys; drawing is done by the parts. Rows that are not in the output are asked of the kernel.
  */
-import { rowAnswer } from '../wire';
 import type { Row, TokensPayload } from '../wire';
-import { askKernel, NoKernelError } from './askKernel';
+import { NoKernelError } from './askKernel';
 import { codeLine } from './codeLine';
-import { formatNumber, h, liveRegion } from './component';
+import { h } from './component';
 import type { Component, Trans } from './component';
-import { findingCard } from './findingCard';
+import { keepKeys } from './pickerKeys';
 import { emptyRow, rowModel } from './rowModel';
 import type { RowModel } from './rowModel';
-import { COLOURS, tokenBar } from './tokenBar';
-import type { ColourBy } from './tokenBar';
-import { keyHelp, legend } from './tokenFoot';
+import { tokenBar } from './tokenBar';
+import { colouring, isColour, isMeasure, isThere, nextColour } from './tokenColours';
+import type { ColourBy } from './tokenColours';
+import { copyRow } from './tokenCopy';
+import { legend } from './tokenFoot';
+import { Frame } from './tokenFrame';
 import { tokenGrid } from './tokenGrid';
-import { differenceLine, drawHeader } from './tokenHeader';
+import { colourHint } from './tokenHint';
 import { tokenInspector } from './tokenInspector';
 import { leaveTo, obeyKeys } from './tokenKeys';
 import type { KeyActions } from './tokenKeys';
 import { tokenMap } from './tokenMap';
-
-const MOST_ON_TOP = 8;
-const MOST_ROWS_KEPT = 60;
+import { LIST_NODES, tokenRowList } from './tokenRowList';
+import { TokenRows } from './tokenRows';
+import type { CopyFormat, Policy } from './tokenRows';
+import { tokenTable } from './tokenTable';
+import { changedTokens, codeOf, isClean, kindsOf, nextBlock } from './tokenViewed';
+import { Problems, Search } from './tokenWalk';
+import type { Walked } from './tokenWalk';
 
 export interface TokenViewerProps {
   readonly payload: TokensPayload;
@@ -31,26 +37,30 @@ export interface TokenViewerProps {
   readonly spaces?: boolean;
 }
 
-class Viewer {
+class Viewer implements Walked {
   readonly node = h('section', { class: 'wb-card wb-tokens' });
+  model: RowModel;
+  position: number;
   private readonly listeners = new AbortController();
-  private readonly live = liveRegion();
-  private readonly head = h('header', { class: 'wb-head' });
-  private readonly top = h('div', { class: 'wb-tops' });
+  private readonly frame: Frame;
   private readonly main = h('div', { class: 'wb-main' });
-  private readonly help: HTMLElement;
-  private readonly rows = new Map<number, Row>();
+  private readonly rows;
   private readonly bar;
   private readonly map;
   private readonly grid;
+  private readonly table;
+  private readonly list;
   private readonly inspector;
+  private readonly legend;
+  private readonly hint;
   private readonly code;
-  private model: RowModel;
-  private position: number;
-  private colour: ColourBy = 'trained';
+  private readonly search;
+  private readonly problems;
+  private colour: ColourBy;
   private spaces: boolean;
-  private busy = false;
-
+  private asking = 0;
+  private walking: Promise<void> = Promise.resolve();
+  private isTable = false;
   private payload: TokensPayload;
 
   constructor(
@@ -60,10 +70,14 @@ class Viewer {
     const { payload } = props;
     this.payload = payload;
     this.spaces = props.spaces ?? true;
-    this.keepRows(payload);
+    this.frame = new Frame(trans);
+    this.rows = new TokenRows(this.node, payload);
+    this.search = new Search(this, this.rows);
+    this.problems = new Problems(this, this.rows);
     this.position = payload.first;
-    this.model = rowModel(this.firstRow(payload));
-    this.map = tokenMap({ model: this.model, onJump: token => this.grid.go(token, true) }, trans);
+    this.colour = isColour(payload.colour_by) ? payload.colour_by : 'trained';
+    this.model = this.modelOf(this.rows.first() ?? emptyRow(payload.title));
+    this.map = tokenMap({ model: this.model, onJump: token => this.go(token, true) }, trans);
     this.inspector = tokenInspector(trans);
     this.grid = tokenGrid(
       {
@@ -74,133 +88,177 @@ class Viewer {
       },
       trans
     );
-    this.bar = tokenBar(
-      {
-        step: by => void this.goToRow(this.position + by),
-        goToRow: position => void this.goToRow(position),
-        colour: by => this.setColour(by),
-        spaces: shown => this.setSpaces(shown),
-        find: text => void this.find(text),
-        nextProblem: () => void this.nextProblem(),
-        leaveFind: () => this.grid.focus()
-      },
-      trans
-    );
-    this.code = codeLine({ code: this.rowCode() }, trans);
-    this.help = h('div', { class: 'wb-help', hidden: true }, keyHelp(trans));
-    this.main.append(this.grid.node, this.inspector.node);
+    this.table = tokenTable(token => this.go(token, true), trans);
+    this.list = this.makeList();
+    this.bar = this.makeBar();
+    this.legend = legend(trans);
+    this.hint = colourHint(trans);
+    this.code = codeLine({ code: this.lineOfCode() }, trans);
+    this.main.append(this.grid.node, this.table.node, this.inspector.node);
     this.node.append(
-      this.head,
+      this.frame.head,
       this.map.node,
       this.bar.node,
-      this.top,
+      this.hint.node,
+      this.list.node,
+      this.frame.top,
       this.main,
-      this.help,
-      legend(trans),
+      this.frame.help,
+      this.legend.node,
       this.code.node,
-      this.live.node
+      this.frame.live
     );
     this.node.setAttribute('aria-label', trans.__('Token-mask viewer'));
     this.listen();
     this.drawRow();
   }
 
+  get current(): number {
+    return this.grid.current;
+  }
+
+  get handle(): string | null {
+    return this.payload.handle;
+  }
+
   dispose(): void {
     this.listeners.abort();
-    for (const part of [this.map, this.grid, this.inspector, this.bar, this.code]) {
-      part.dispose();
-    }
+    const { map, grid, inspector, bar, code, table, list, hint } = this;
+    [map, grid, inspector, bar, code, table, list, hint].forEach(part => part.dispose());
   }
 
   update(payload: TokensPayload): void {
     const stays = payload.handle !== null && payload.handle === this.payload.handle;
     this.payload = payload;
-    this.rows.clear();
-    this.keepRows(payload);
-    if (!stays || !this.rows.has(this.position)) {
+    this.rows.show(payload);
+    if (!stays || this.rows.known(this.position) === null) {
       this.position = payload.first;
     }
-    this.show(this.rows.get(this.position) ?? this.firstRow(payload));
+    this.show(this.rows.known(this.position) ?? this.rows.first() ?? emptyRow(payload.title));
   }
 
-  private firstRow(payload: TokensPayload): Row {
-    const row = payload.rows.find(item => item.position === payload.first) ?? payload.rows[0];
-    return row ?? emptyRow(payload.title);
+  isInTokens(): boolean {
+    return this.main.contains(document.activeElement);
   }
 
-  private keepRows(payload: TokensPayload): void {
-    payload.rows.forEach(row => this.rows.set(row.position, row));
-  }
-
-  /** The payload's code for the row that is shown now; a batch is shown whole, its code stays. */
-  private rowCode(): string {
-    const { code, first, kind } = this.payload;
-    if (kind === 'batch') {
-      return code;
+  go(token: number, focus: boolean): void {
+    this.grid.go(token, focus && !this.isTable);
+    if (this.isTable && focus) {
+      this.table.focus();
     }
-    if (/^\w+$/.test(code)) {
-      return this.position === first ? code : `${code}[${this.position}]`;
+  }
+
+  async goToRow(position: number, token = 0): Promise<boolean> {
+    if (this.asking > 0 || position === this.position || position < 0 || position >= this.payload.row_count) {
+      this.drawBar();
+      return false;
     }
-    return code.replace(/\[\d+\](?=[^[\]]*$)/, `[${this.position}]`);
+    const inTokens = this.isInTokens();
+    const row = this.rows.known(position) ?? (await this.ask(() => this.rows.at(position)));
+    if (row === null) {
+      return false;
+    }
+    this.position = position;
+    this.show(row);
+    this.go(token, inTokens);
+    this.frame.announce(this.model);
+    return true;
+  }
+
+  async ask<T>(work: () => Promise<T>): Promise<T | null> {
+    this.asking += 1;
+    try {
+      const working = work();
+      this.drawBar();
+      return await working;
+    } catch (error) {
+      this.frame.tell(
+        error instanceof NoKernelError
+          ? this.trans.__('Only the rows saved in this output can be shown. Run the cell again to see others.')
+          : String(error instanceof Error ? error.message : error)
+      );
+      return null;
+    } finally {
+      this.asking -= 1;
+      this.drawBar();
+    }
+  }
+
+  private modelOf(row: Row): RowModel {
+    return { ...rowModel(row), colouring: colouring(row, this.colour) };
+  }
+
+  private lineOfCode(): string {
+    return this.rows.code ?? codeOf(this.payload, this.model.row, this.model.colouring.by);
   }
 
   private show(row: Row): void {
-    this.model = rowModel(row);
+    this.model = this.modelOf(row);
     this.map.update(this.model);
     this.grid.update(this.model);
     this.drawRow();
   }
 
   private drawRow(): void {
-    drawHeader(this.head, this.payload, this.model, this.trans);
-    const onTop = this.model.placed.filter(item => item.block === null).map(item => item.finding);
-    const rest = onTop.length - MOST_ON_TOP;
-    const difference = differenceLine(this.payload, this.trans);
-    this.top.replaceChildren(
-      ...(difference === null ? [] : [difference]),
-      ...onTop
-        .slice(0, MOST_ON_TOP)
-        .map(finding => findingCard(finding, this.trans, finding.row === this.model.row.row)),
-      ...(rest > 0 ? [h('p', { class: 'wb-more wb-sub' }, this.trans.__('and %1 more', formatNumber(rest)))] : []),
-      ...(this.model.length === 0
-        ? [h('p', { class: 'wb-more wb-sub' }, this.trans.__('This row has no tokens.'))]
-        : [])
-    );
-    this.node.dataset['colour'] = this.colour;
+    this.frame.draw(this.payload, this.model);
     this.node.dataset['ws'] = this.spaces ? 'on' : 'off';
-    this.code.update(this.rowCode());
+    this.hint.hide();
+    this.drawColour();
     this.inspect(this.grid.current);
+  }
+
+  private drawColour(): void {
+    const { by } = this.model.colouring;
+    this.node.dataset['colour'] = by;
+    this.node.toggleAttribute('data-measure', isMeasure(by));
+    this.legend.update(this.model, this.payload);
+    this.code.update(this.lineOfCode());
   }
 
   private inspect(token: number): void {
     this.inspector.update({ model: this.model, token, payload: this.payload });
+    if (this.isTable) {
+      this.table.show(this.model, this.grid.current);
+    }
     this.drawBar();
   }
 
   private drawBar(): void {
-    const index = this.model.problems.indexOf(this.grid.current);
+    this.node.setAttribute('aria-busy', String(this.asking > 0));
+    const tokens = this.problems.here;
+    const index = tokens.indexOf(this.grid.current);
     this.bar.update({
       position: this.position,
       rowCount: this.payload.row_count,
-      colour: this.colour,
+      row: this.model.row,
+      colour: this.model.colouring.by,
       spaces: this.spaces,
-      problems: this.model.problems.length,
+      problems: tokens.length,
       problem: index < 0 ? null : index,
-      busy: this.busy,
-      clean: this.isClean()
+      kinds: kindsOf(this.payload, this.rows.values),
+      kind: this.problems.kind,
+      busy: this.asking > 0,
+      isBatch: this.payload.kind === 'batch',
+      clean: isClean(this.payload, this.rows.values),
+      isListed: !this.list.node.hidden,
+      isTable: this.isTable,
+      policy: this.payload.handle === null ? null : this.rows.policy,
+      isTrying: this.rows.isTrying
     });
   }
 
-  private isClean(): boolean {
-    const { totals, row_count } = this.payload;
-    const elsewhere = totals === null ? row_count > this.rows.size : totals.errors + totals.warnings > 0;
-    return !elsewhere && [...this.rows.values()].every(row => row.findings.length === 0);
-  }
-
   private setColour(by: ColourBy): void {
+    if (!isThere(this.model.row, by)) {
+      this.hint.show(by, /^\w+/.exec(this.payload.code)?.[0] ?? 'enc', this.model.row.row);
+      this.drawBar();
+      return;
+    }
+    this.hint.hide();
     this.colour = by;
-    this.node.dataset['colour'] = by;
-    this.drawBar();
+    this.model = { ...this.model, colouring: colouring(this.model.row, by) };
+    this.grid.relabel(this.model, []);
+    this.drawColour();
+    this.inspect(this.grid.current);
   }
 
   private setSpaces(shown: boolean): void {
@@ -209,145 +267,126 @@ class Viewer {
     this.drawBar();
   }
 
-  private async ask<T>(work: () => Promise<T>): Promise<T | null> {
-    this.busy = true;
-    this.drawBar();
-    try {
-      return await work();
-    } catch (error) {
-      this.live.node.classList.remove('wb-vh');
-      this.live.say(
-        error instanceof NoKernelError
-          ? this.trans.__('Only the rows saved in this output can be shown. Run the cell again to see others.')
-          : String(error instanceof Error ? error.message : error)
-      );
-      return null;
-    } finally {
-      this.busy = false;
-      this.drawBar();
+  private setTable(shown: boolean): void {
+    const hadFocus = this.isInTokens();
+    this.isTable = shown;
+    this.table.hide();
+    this.grid.rest(shown);
+    this.inspect(this.grid.current);
+    if (hadFocus) {
+      this.go(this.grid.current, true);
     }
   }
 
-  private async goToRow(position: number, token = 0): Promise<boolean> {
-    if (this.busy || position === this.position || position < 0 || position >= this.payload.row_count) {
-      this.drawBar();
-      return false;
-    }
-    const inTokens = this.grid.node.contains(document.activeElement);
-    const row = this.rows.get(position) ?? (await this.fetchRow(position));
+  private async setPolicy(policy: Policy | null): Promise<void> {
+    const row = await this.ask(() => this.rows.try(this.position, policy));
     if (row === null) {
-      return false;
+      return;
     }
-    this.position = position;
-    this.show(row);
-    this.grid.go(token, inTokens);
-    this.announceRow();
-    return true;
+    const changed = changedTokens(this.model.row, row);
+    if (changed === null) {
+      this.show(row);
+    } else {
+      this.model = this.modelOf(row);
+      this.map.update(this.model);
+      this.grid.relabel(this.model, changed);
+      this.drawRow();
+    }
+    this.bar.changed(this.trans._n('%1 token changed', '%1 tokens changed', changed?.length ?? this.model.length));
   }
 
-  private async fetchRow(position: number): Promise<Row | null> {
-    const answer = await this.ask(() => askKernel(this.node, this.payload.handle, { op: 'row', position }, rowAnswer));
-    const row = answer?.row ?? null;
-    if (row !== null) {
-      this.rows.set(position, row);
-      const oldest = this.rows.keys().next().value;
-      if (this.rows.size > MOST_ROWS_KEPT && oldest !== undefined) {
-        this.rows.delete(oldest);
-      }
+  private async copy(format: CopyFormat): Promise<void> {
+    const length = await this.ask(() => copyRow(this.rows, this.position, format));
+    if (length !== null) {
+      this.frame.tell(this.trans.__('%1 is on the clipboard, %2 characters', this.model.row.title, length));
     }
-    return row;
   }
 
-  private announceRow(): void {
-    this.live.node.classList.add('wb-vh');
-    this.live.say(
-      this.trans.__(
-        '%1: %2 tokens, %3 trained, %4',
-        this.model.row.title,
-        this.model.length,
-        this.model.trained,
-        this.trans._n('%1 problem', '%1 problems', this.model.row.findings.length)
-      )
+  /** One walk after the other: keys come faster than the kernel answers. */
+  private inTurn(walk: () => Promise<void>): void {
+    this.walking = this.walking.then(walk);
+  }
+
+  private async find(text: string, back: boolean): Promise<void> {
+    const state = await this.search.step(text, back);
+    this.bar.found(state);
+    if (state.places === 0) {
+      this.frame.tell(this.trans.__('“%1” was not found.', text));
+    }
+  }
+
+  private makeBar() {
+    return tokenBar(
+      {
+        step: by => void this.goToRow(this.position + by),
+        goToRow: position => void this.goToRow(position),
+        colour: by => this.setColour(by),
+        spaces: shown => this.setSpaces(shown),
+        find: (text, back) => this.inTurn(() => this.find(text, back)),
+        leaveFind: () => this.go(this.grid.current, true),
+        nextProblem: () => this.inTurn(() => this.problems.next()),
+        kind: kind => {
+          this.problems.kind = kind;
+          this.list.update(kind);
+          this.drawBar();
+        },
+        list: () => this.toggleList(),
+        table: () => this.setTable(!this.isTable),
+        copy: format => void this.copy(format),
+        policy: policy => void this.setPolicy(policy)
+      },
+      this.trans
     );
   }
 
-  private async find(text: string): Promise<void> {
-    const token = this.model.find(text, this.grid.current + 1);
-    if (token !== null) {
-      this.grid.go(token, true);
-      return;
-    }
-    const answer = await this.ask(() =>
-      askKernel(this.node, this.payload.handle, { op: 'find', text, after: this.position }, rowAnswer)
+  private makeList() {
+    return tokenRowList(
+      {
+        load: (start, count, query) => this.ask(() => this.rows.page(start, count, query)),
+        open: position => void this.goToRow(position).then(() => this.go(this.grid.current, true)),
+        close: () => this.toggleList()
+      },
+      this.trans
     );
-    const position = answer?.position ?? null;
-    if (answer !== null && position === null) {
-      this.live.node.classList.remove('wb-vh');
-      this.live.say(this.trans.__('“%1” was not found.', text));
-    } else if (position !== null && (await this.goToRow(position))) {
-      this.grid.go(this.model.find(text, 0) ?? 0, true);
-    }
   }
 
-  private async nextProblem(): Promise<void> {
-    const here = this.model.problems.find(token => token > this.grid.current);
-    const atFirst =
-      this.grid.current === 0 && this.model.problems[0] === 0 && !this.grid.node.contains(document.activeElement);
-    if (here !== undefined || atFirst) {
-      this.grid.go(atFirst ? 0 : (here ?? 0), true);
-      return;
+  private toggleList(): void {
+    if (this.list.node.hidden && this.payload.kind === 'rows') {
+      this.list.update(this.problems.kind);
+      this.list.open(this.position);
+    } else {
+      this.list.close();
+      this.go(this.grid.current, true);
     }
-    const position = await this.nextProblemRow();
-    if (position === null || position === this.position) {
-      this.grid.go(this.model.problems[0] ?? this.grid.current, true);
-    } else if (await this.goToRow(position)) {
-      this.grid.go(this.model.problems[0] ?? 0, true);
-    }
-  }
-
-  private async nextProblemRow(): Promise<number | null> {
-    if (this.payload.handle !== null) {
-      const answer = await this.ask(() =>
-        askKernel(this.node, this.payload.handle, { op: 'problem', after: this.position }, rowAnswer)
-      );
-      if (answer !== null) {
-        return answer.position;
-      }
-    }
-    const known = [...this.rows.values()].filter(row => row.findings.length > 0).map(row => row.position);
-    const later = known.filter(position => position > this.position);
-    return later.length > 0 ? Math.min(...later) : known.length > 0 ? Math.min(...known) : null;
+    this.grid.reserve(this.list.node.hidden ? 0 : LIST_NODES);
+    this.drawBar();
   }
 
   private listen(): void {
+    const block = (by: 1 | -1): void => this.go(nextBlock(this.model, this.grid.current, by), true);
+    const step = (by: 1 | -1): void => (this.isTable ? this.go(this.grid.current + by, true) : this.grid.step(by));
     const actions: KeyActions = {
-      ArrowRight: shift => (shift ? this.goToBlock(1) : this.grid.step(1)),
-      ArrowLeft: shift => (shift ? this.goToBlock(-1) : this.grid.step(-1)),
-      Home: () => this.grid.go(0, true),
-      End: () => this.grid.go(this.model.length - 1, true),
+      ArrowRight: shift => (shift ? block(1) : step(1)),
+      ArrowLeft: shift => (shift ? block(-1) : step(-1)),
+      Home: () => this.go(0, true),
+      End: () => this.go(this.model.length - 1, true),
       j: () => void this.goToRow(this.position + 1),
       k: () => void this.goToRow(this.position - 1),
-      n: () => void this.nextProblem(),
+      l: () => this.toggleList(),
+      n: () => this.inTurn(() => this.problems.next()),
       w: () => this.setSpaces(!this.spaces),
-      c: () => this.setColour(COLOURS[(COLOURS.indexOf(this.colour) + 1) % COLOURS.length] ?? 'trained'),
+      c: () => this.setColour(nextColour(this.model.row, this.model.colouring.by)),
       i: () => this.main.classList.toggle('wb-noinsp'),
+      t: () => this.setTable(!this.isTable),
       '/': () => this.bar.openFind(),
-      '?': () => {
-        this.help.hidden = !this.help.hidden;
-      },
+      '?': () => this.frame.toggleHelp(),
       Escape: () => leaveTo(this.node)
     };
-    obeyKeys(this.grid.node, actions, this.listeners.signal);
-  }
-
-  private goToBlock(by: 1 | -1): void {
-    const index = this.model.blockOf(this.grid.current);
-    const start = this.model.blocks[index]?.start ?? 0;
-    const target = by < 0 && this.grid.current > start ? index : index + by;
-    const block = this.model.blocks[Math.max(0, Math.min(this.model.blocks.length - 1, target))];
-    if (block !== undefined) {
-      this.grid.go(block.start, true);
-    }
+    const { signal } = this.listeners;
+    obeyKeys(this.grid.node, actions, signal);
+    obeyKeys(this.table.node, { ...actions, ArrowDown: () => step(1), ArrowUp: () => step(-1) }, signal);
+    keepKeys(this.bar.node, signal);
+    keepKeys(this.list.node, signal);
   }
 }
 

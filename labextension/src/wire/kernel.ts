@@ -1,5 +1,5 @@
 /** Questions to the kernel and its answers; each component parses the answer it asked for. */
-import { integer, nullable, object, string } from '../parse';
+import { array, integer, nullable, object, string } from '../parse';
 import type { Parsed } from '../parse';
 import { row } from './tokens';
 
@@ -16,6 +16,28 @@ export interface KernelRequest {
   readonly [member: string]: unknown;
 }
 
-/** Answer to `row`, `find` and `problem`. */
-export const rowAnswer = object({ row: nullable(row), position: nullable(integer) });
+/** Answer to `row` (with the Python of a policy that is tried), `find` (with how many rows have it) and `problem`. */
+export const rowAnswer = object({
+  row: nullable(row),
+  position: nullable(integer),
+  code: nullable(string),
+  rows: nullable(integer)
+});
 export type RowAnswer = Parsed<typeof rowAnswer>;
+
+const listed = object({
+  position: integer,
+  row: integer,
+  title: string,
+  tokens: integer,
+  trained: integer,
+  problems: integer
+});
+export type ListedRow = Parsed<typeof listed>;
+
+/** Answer to `rows`: a page of the list, how many rows fit, and the tokens of the longest row of all. */
+export const rowsAnswer = object({ rows: array(listed), total: integer, longest: integer });
+export type RowsAnswer = Parsed<typeof rowsAnswer>;
+
+/** Answer to `copy`. */
+export const copyAnswer = object({ text: string });

@@ -13,7 +13,7 @@ import {
   WireError
 } from '../parse';
 import type { Parsed, Parser } from '../parse';
-import { columns, measure } from './columns';
+import { columns, measure, numbers } from './columns';
 import { difference, finding } from './findings';
 
 export const TOKENS_MIME = 'application/vnd.finetune-workbench.tokens+json';
@@ -53,6 +53,15 @@ const medium = object({
 });
 export type Medium = Parsed<typeof medium>;
 
+/** Four numbers a stretch; in compact form all of them in one string. */
+const sources: Parser<readonly (readonly number[])[]> = (value, path) => {
+  if (typeof value !== 'string') {
+    return array(array(integer))(value, path);
+  }
+  const flat = numbers(value, path, null);
+  return Array.from({ length: Math.floor(flat.length / 4) }, (_, index) => flat.slice(4 * index, 4 * index + 4));
+};
+
 export const row = object({
   position: integer,
   row: nullable(integer),
@@ -68,6 +77,8 @@ export const row = object({
     role: array(nullable(string))
   }),
   segments: array(segment),
+  /** Stretches that came from the data: first character, one past the last, index of the field, offset in the field. */
+  sources: withDefault(sources, []),
   documents: withDefault(array(object({ row: integer, start: integer, end: integer })), []),
   findings: withDefault(array(finding), []),
   /** Numbers of a model about each token: `loss`, `probability`, `base_delta`, `advantage`. */
@@ -126,7 +137,11 @@ const tokensPayload = object({
       difference: nullable(difference)
     })
   ),
-  code: string
+  code: string,
+  colour_by: withDefault(string, 'trained'),
+  /** Kind of problem -> rows that have it. */
+  problems: withDefault(dictionary(integer), {}),
+  policy: nullable(object({ train_on: string, train_on_eos: string }))
 });
 export type TokensPayload = Parsed<typeof tokensPayload>;
 

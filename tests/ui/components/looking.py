@@ -39,3 +39,15 @@ def answer(page, state: dict) -> None:
 def focused(page) -> str:
     """The control that has the focus."""
     return page.evaluate("document.activeElement.dataset.key ?? document.activeElement.tagName")
+
+
+def reply(page, **members) -> dict:
+    """Answer the viewer's last question; returns the question."""
+    asked = page.evaluate("sent.at(-1)")
+    page.evaluate("a => model.receive(a)", {"id": asked["id"], **members})
+    return asked
+
+
+def questions(page, count: int) -> None:
+    """Wait until so many questions were asked."""
+    page.wait_for_function("count => sent.length === count", arg=count)

@@ -44,7 +44,19 @@ def _content(text: str, field: str, trained: bool) -> list[Token]:
             parts = [("", raw[:-2].hex(" ")), ("", raw[-2:-1].hex(" ")), ("", raw[-1:].hex(" "))]
         else:
             parts = [(piece, None)]
-        tokens += [_token(t, bytes=b, trained=int(trained), reason=reason, field=field, line=3) for t, b in parts]
+        tokens += [
+            _token(
+                t,
+                bytes=b,
+                trained=int(trained),
+                reason=reason,
+                field=field,
+                line=3,
+                shares=len(piece),
+                last=b is parts[-1][1],
+            )
+            for t, b in parts
+        ]
     return tokens
 
 
@@ -71,16 +83,18 @@ def _columns(
             tables[table].append(value)
         return tables[table].index(value)
 
-    starts, end = [], 0
+    starts, ends, end = [], [], 0
     for token in tokens:
         starts.append(end)
-        end += len(token["text"])
+        length = len(token["text"]) if token["bytes"] is None else token["shares"]
+        ends.append(end + length)
+        end += length if token["bytes"] is None or token["last"] else 0  # parts of a character share its place
     columns = {
         "id": [100 + sum(ord(c) for c in t["text"]) % 50_000 for t in tokens],
         "text": [t["text"] for t in tokens],
         "bytes": [t["bytes"] for t in tokens],
         "start": starts,
-        "end": [s + len(t["text"]) for s, t in zip(starts, tokens, strict=True)],
+        "end": ends,
         "trained": [t["trained"] for t in tokens],
         "special": [t["special"] for t in tokens],
         "reason": [at("reason", t["reason"]) for t in tokens],

@@ -106,6 +106,7 @@ def test_slash_finds_text_across_tokens_and_ids(show):
     page.keyboard.type("explain lora")
     page.keyboard.press("Enter")
     assert current(page) == tokens_of(shown).index("Explain")
+    page.keyboard.press("Escape")
     page.keyboard.press("/")
     page.keyboard.type(str(shown["tokens"]["id"][tokens_of(shown).index("Think")]))
     page.keyboard.press("Enter")
