@@ -75,7 +75,7 @@ def test_a_typed_control_token_is_at_its_token():
 def test_a_label_on_padding_is_an_error(labels, mask, token):
     rows = [{"input_ids": [299, 300, 301, 302, 303], "labels": labels, "attention_mask": mask}]
     enc = wb.data(rows).encode(tokenizer="tiny-llama")
-    items = [item for item in enc.findings if item.code == "WB133"]
+    items = [item for item in enc.findings if item.code == "WB134"]
     assert [item.token for item in items] == ([] if token is None else [token])
 
 
@@ -86,5 +86,5 @@ def test_a_label_on_a_run_of_one_special_token_is_an_error_and_one_stop_token_is
         {"input_ids": [299, 300, stop], "labels": [-100, 300, stop]},
         {"input_ids": [299, 300, *[stop] * 9], "labels": [-100, 300, *[stop] * 9]},
     ]
-    items = [item for item in wb.data(rows).encode(tokenizer="tiny-llama").findings if item.code == "WB133"]
+    items = [item for item in wb.data(rows).encode(tokenizer="tiny-llama").findings if item.code == "WB134"]
     assert [(item.row, item.token) for item in items] == [(1, 2)]

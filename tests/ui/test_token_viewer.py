@@ -92,7 +92,7 @@ def test_a_mask_that_is_tried_changes_exactly_the_cells_that_encoding_so_changes
 def test_the_line_of_a_tried_mask_encodes_so(page):
     page.select_option(f"{TOKENS} [aria-label=train_on]", "all")
     page.select_option(f"{TOKENS} [aria-label=train_on_eos]", "turn")
-    page.wait_for_function("document.querySelector('.wb-code pre').textContent.includes(\"train_on='all'\")")
+    page.wait_for_selector(f"{TOKENS}[aria-busy=false]")
     code = page.inner_text(f"{TOKENS} .wb-code pre")
     space = {"data": wb.data(ROWS), "wb": wb}
     exec(code.partition(".score(")[0], space)

@@ -10,7 +10,7 @@ const KIND_OF: Readonly<Record<string, ProblemKind>> = {
   WB127: 'stop',
   WB126: 'cut',
   WB121: 'straddling',
-  WB133: 'filler'
+  WB134: 'filler'
 };
 
 /** Kind of a finding; null for a note, which is no problem. */
