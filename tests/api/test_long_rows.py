@@ -40,7 +40,7 @@ def long_row_is_bounded(enc: Any) -> None:
 
 
 def cut_row_says_so(enc: Any) -> None:
-    assert {item.code for item in enc.findings} == {"WB120", "WB132"}
+    assert {item.code for item in enc.findings} == {"WB120", "WB135"}
     assert {item.row for item in enc.findings} == {0}
     assert "cut off by max_length" in findings(enc, "WB120")[0].message
     assert len(json.dumps(enc._repr_mimebundle_())) < 1_000_000

@@ -36,7 +36,7 @@ def test_a_cut_is_inside_an_answer_exactly_where_trained_text_is_lost_from_a_tur
     for kept in range(2, total):
         inside = reasons[kept - 1] == "assistant"  # the last token kept is text of an answer, its stop is gone
         assert bool(found("WB126", max_length=kept)) is inside, kept
-        assert bool(found("WB132", max_length=kept)) is not inside, kept
+        assert bool(found("WB135", max_length=kept)) is not inside, kept
 
 
 def test_the_cut_is_at_the_last_token_and_names_the_answer():
@@ -75,7 +75,7 @@ def test_a_typed_control_token_is_at_its_token():
 def test_a_label_on_padding_is_an_error(labels, mask, token):
     rows = [{"input_ids": [299, 300, 301, 302, 303], "labels": labels, "attention_mask": mask}]
     enc = wb.data(rows).encode(tokenizer="tiny-llama")
-    items = [item for item in enc.findings if item.code == "WB134"]
+    items = [item for item in enc.findings if item.code == "WB136"]
     assert [item.token for item in items] == ([] if token is None else [token])
 
 
@@ -86,5 +86,5 @@ def test_a_label_on_a_run_of_one_special_token_is_an_error_and_one_stop_token_is
         {"input_ids": [299, 300, stop], "labels": [-100, 300, stop]},
         {"input_ids": [299, 300, *[stop] * 9], "labels": [-100, 300, *[stop] * 9]},
     ]
-    items = [item for item in wb.data(rows).encode(tokenizer="tiny-llama").findings if item.code == "WB134"]
+    items = [item for item in wb.data(rows).encode(tokenizer="tiny-llama").findings if item.code == "WB136"]
     assert [(item.row, item.token) for item in items] == [(1, 2)]

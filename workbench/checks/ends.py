@@ -1,6 +1,6 @@
 """Checks of where answers end: cut off, never stopped, or run on into what stands for nothing.
 
-WB126 answer cut off · WB127 no stop token trained · WB132 cut outside an answer · WB134 padding or media trained
+WB126 answer cut off · WB127 no stop token trained · WB135 cut outside an answer · WB136 padding or media trained
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def cut_answer(row: Row) -> Iterator[Finding]:
 
 
 def cut_elsewhere(row: Row) -> Iterator[Finding]:
-    """WB132: max_length cut the row where no answer stands; what follows is lost, what is there is whole."""
+    """WB135: max_length cut the row where no answer stands; what follows is lost, what is there is whole."""
     if row.tokens.truncated and _cut_turn(row) is None:
         yield Finding(
-            "WB132",
+            "WB135",
             "warning",
             f"Row {row.tokens.row} loses its last {row.tokens.truncated} of {_whole(row.tokens)} tokens to max_length, "
             "and with them whatever answers stand there.",
@@ -91,14 +91,14 @@ def _trained_ends(tokens: TokenizedExample) -> Iterator[int]:
 
 
 def supervised_filler(row: Row) -> Iterator[Finding]:
-    """WB134: a label on padding or on tokens that stand for media: the model would learn to write them."""
+    """WB136: a label on padding or on tokens that stand for media: the model would learn to write them."""
     if not isinstance(row.example, TokenIds):
         return  # of every other row our own mask decides, and it never trains these
     found = _filler(row)
     if found:
         first = found[0]
         yield Finding(
-            "WB134",
+            "WB136",
             "error",
             f"{len(found)} tokens of row {row.tokens.row} that are padding or stand for media have a label "
             f"(the first is token {first}, id {row.tokens.input_ids[first]}).",

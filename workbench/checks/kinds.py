@@ -13,7 +13,7 @@ KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
         "stop": frozenset({"WB127"}),
         "cut": frozenset({"WB126"}),
         "straddling": frozenset({"WB121"}),
-        "filler": frozenset({"WB134"}),
+        "filler": frozenset({"WB136"}),
     }
 )
 """Kind -> codes: no trained token, stop token untrained, cut inside an answer, a token over an edge, padding or media

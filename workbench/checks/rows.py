@@ -5,7 +5,7 @@
 WB120 nothing trained · WB121 a trained token reaches into masked text · WB122 special token typed in the data ·
 WB123 a list printed as text · WB124 text lost by the template · WB125 white space lost · WB126 answer cut off ·
 WB127 no stop token trained · WB128 characters dropped by the tokenizer · WB129 null printed as None ·
-WB132 cut outside an answer · WB134 padding or media trained
+WB135 cut outside an answer · WB136 padding or media trained
 """
 
 from __future__ import annotations

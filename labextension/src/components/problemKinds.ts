@@ -10,7 +10,7 @@ const KIND_OF: Readonly<Record<string, ProblemKind>> = {
   WB127: 'stop',
   WB126: 'cut',
   WB121: 'straddling',
-  WB134: 'filler'
+  WB136: 'filler'
 };
 
 /** Kind of a finding; null for a note, which is no problem. */
