@@ -92,7 +92,7 @@ def row_view(
     tables = {name: Table() for name in ("reason", "field", "line", "role")}
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     text = str.__str__(tokens.rendered.text)
-    partial = _partial(tokens.offsets, shown)
+    partial = partial_tokens(tokens.offsets, shown)
     segments: list[dict[str, Any]] = []
     for index in shown:
         token, (start, end) = tokens.input_ids[index], tokens.offsets[index]
@@ -142,7 +142,7 @@ def placed(finding: Finding, by: int, length: int) -> Finding:
 COLUMNS = ("id", "text", "bytes", "start", "end", "trained", "special", "reason", "field", "line", "role", "position")
 
 
-def _partial(offsets: Sequence[tuple[int, int]], shown: range) -> frozenset[int]:
+def partial_tokens(offsets: Sequence[tuple[int, int]], shown: range) -> frozenset[int]:
     """Tokens that share a character with a neighbour: each is only some bytes of it."""
     found: set[int] = set()
     for i in range(max(1, shown.start), min(len(offsets), shown.stop + 1)):
