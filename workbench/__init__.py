@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are loaded
     from workbench.api.run import attach, runs, warm
     from workbench.api.tap import tap
     from workbench.api.template import template, templates
+    from workbench.templates.samples import samples
 
 _PUBLIC = {
     "attach": "workbench.api.run",
@@ -29,13 +30,27 @@ _PUBLIC = {
     "open": "workbench.api.recipe",
     "recipe": "workbench.api.recipe",
     "runs": "workbench.api.run",
+    "samples": "workbench.templates.samples",
     "tap": "workbench.api.tap",
     "template": "workbench.api.template",
     "templates": "workbench.api.template",
     "warm": "workbench.api.run",
 }
 
-__all__ = ["__version__", "attach", "data", "demo", "open", "recipe", "runs", "tap", "template", "templates", "warm"]
+__all__ = [
+    "__version__",
+    "attach",
+    "data",
+    "demo",
+    "open",
+    "recipe",
+    "runs",
+    "samples",
+    "tap",
+    "template",
+    "templates",
+    "warm",
+]
 
 
 def __getattr__(name: str) -> Any:

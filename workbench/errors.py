@@ -45,7 +45,29 @@ class DataError(WorkbenchError, ValueError):
 
 
 class TemplateError(WorkbenchError, ValueError):
-    """A chat template that does not compile, refuses a conversation, or loses text."""
+    """A chat template that does not compile, refuses a conversation, or loses text.
+
+    Args:
+        message: What is wrong, with the value, and where.
+        remedy: What to do about it.
+        code: `WBnnn`, an anchor in docs/errors.md.
+        row: Data row index the error is about, if any.
+        line: Template line (1-based) where it happened, if known.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str = "", code: str, row: int | None = None, line: int | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, code=code, row=row)
+        self.line = line
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_at, (self.message, self.remedy, self.code, self.row, self.line))
+
+
+def _rebuild_at(message: str, remedy: str, code: str, row: int | None, line: int | None) -> TemplateError:
+    """As `_rebuild`, with the template line."""
+    return TemplateError(message, remedy=remedy, code=code, row=row, line=line)
 
 
 class TokenizerError(WorkbenchError, ValueError):

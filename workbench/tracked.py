@@ -14,7 +14,8 @@ rendering (docs/architecture.md, provenance).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple, SupportsIndex, cast
 
@@ -38,6 +39,25 @@ class Run(NamedTuple):
 
 
 Runs = tuple[Run, ...]
+
+OnSlice = Callable[[Runs, int, int], None]
+"""Told of every slice: the runs of the text, and which characters were kept."""
+
+_on_slice: OnSlice | None = None
+
+
+@contextmanager
+def slices_told_to(listener: OnSlice) -> Generator[None]:
+    """Tell a listener of every slice of a tracked text, in any thread, until the block ends.
+
+    Every operation that drops characters (strip, split, replace, partition, …) is made of slices.
+    """
+    global _on_slice
+    before, _on_slice = _on_slice, listener
+    try:
+        yield
+    finally:
+        _on_slice = before
 
 
 class Tracked(str):
@@ -93,6 +113,8 @@ class Tracked(str):
             start, stop, step = key.indices(len(self))
             if step != 1:
                 return join("", [self[i] for i in range(start, stop, step)])
+            if _on_slice is not None:
+                _on_slice(self.runs, start, max(start, stop))
             return Tracked(text, cut(self.runs, start, max(start, stop)))
         index = key.__index__()
         index += len(self) if index < 0 else 0

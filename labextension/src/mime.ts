@@ -13,6 +13,7 @@ import { batchCard } from './components/batchCard';
 import { rolloutsCard } from './components/rolloutsCard';
 import { runCard } from './components/runCard';
 import { tokenViewer } from './components/tokenViewer';
+import { xray } from './components/xray';
 import { preferences } from './preferences';
 import { restTransport } from './runs/transport';
 import {
@@ -22,9 +23,11 @@ import {
   parsePairs,
   parseRollouts,
   parseRun,
+  parseTemplate,
   parseTokens,
   ROLLOUTS_MIME,
   RUN_MIME,
+  TEMPLATE_MIME,
   TOKENS_MIME
 } from './wire';
 
@@ -64,12 +67,19 @@ const rollouts: Kind<ReturnType<typeof parseRollouts>> = {
   make: (payload, _trusted, trans) => rolloutsCard({ payload, spaces: preferences.spaces }, trans)
 };
 
+const template: Kind<ReturnType<typeof parseTemplate>> = {
+  mime: TEMPLATE_MIME,
+  parse: parseTemplate,
+  make: (payload, _trusted, trans) => xray(payload, trans)
+};
+
 const extensions: IRenderMime.IExtension[] = [
   extension('tokens', 'Shows what each token of a row is and whether it is trained.', tokens),
   extension('pairs', 'Shows two answers to one prompt side by side.', pairs),
   extension('batch', 'Shows a batch as lanes of documents, and whether the model received it.', batch),
   extension('rollouts', 'Shows completions of a prompt with rewards and advantages.', rollouts),
-  extension('run', 'Shows a training run.', run)
+  extension('run', 'Shows a training run.', run),
+  extension('template', 'Shows which line of a chat template wrote what.', template)
 ];
 
 export default extensions;

@@ -18,5 +18,17 @@ export { groupAnswer, parseRollouts, ROLLOUTS_MIME } from './wire/rollouts';
 export type { Completion, RolloutGroup, RolloutsPayload } from './wire/rollouts';
 export { parseRun, RUN_MIME } from './wire/runs';
 export type { RunPayload } from './wire/runs';
+export { parseTemplate, propertiesAnswer, TEMPLATE_MIME, viewAnswer } from './wire/template';
+export type {
+  Cut,
+  Rendering,
+  TemplateClaim,
+  TemplateDifference,
+  TemplateError,
+  TemplatePayload,
+  TemplateProperty,
+  XrayAsk,
+  XrayView
+} from './wire/template';
 export { parseTokens, TOKENS_MIME } from './wire/tokens';
 export type { Medium, Row, Segment, TokensPayload } from './wire/tokens';

@@ -39,6 +39,8 @@ from workbench.views.window import ASKED_TOKENS, SAVED_TOKENS, labelled, window
 
 if TYPE_CHECKING:
     from workbench.api.score import Scores
+    from workbench.api.template_resolution import TemplateResolution
+    from workbench.api.xray import Xray
     from workbench.widgets.card import Card
     from workbench.widgets.tokens import TokenViewer
 
@@ -207,6 +209,24 @@ class Encoded(Showable, Sequence[EncodedRow]):
         if isinstance(made, Finding):
             return (), (*found, made)
         return made, (*found, *check_parts(example, made, self.vocabulary.special_ids))
+
+    def xray(self, row: int | None = None, *, add_generation_prompt: bool = False) -> Xray:
+        """The template card of a row (None: the first usable one), with every other row in its conversation picker.
+
+        Raises:
+            TemplateError: WB107 where the rows have no template, or as `chat.render`.
+            DataError: WB558 where the row is no conversation.
+        """
+        from workbench.api.render import xray_of_rows
+
+        return xray_of_rows(self, row, add_generation_prompt)
+
+    @property
+    def template_resolution(self) -> TemplateResolution:
+        """Which chat template is used and which will be saved with the model: the tokenizer's, the data's or yours."""
+        from workbench.api.template_resolution import resolution_of_rows
+
+        return resolution_of_rows(self)
 
     # Answers to the page
 

@@ -18,6 +18,7 @@ from workbench.views.copies import axolotl_debug, html_of, text_of
 if TYPE_CHECKING:
     from workbench.api.encoded import Encoded
     from workbench.api.score import Scores
+    from workbench.api.xray import Xray
     from workbench.widgets.tokens import TokenViewer
 
 COLOURS = ("trained", "role", "source", "document", "reason")
@@ -137,6 +138,15 @@ class EncodedRow(Showable):
     def labels(self) -> tuple[int, ...]:
         """Token ids where trained, else -100."""
         return self.example.labels
+
+    def xray(self, *, add_generation_prompt: bool = False) -> Xray:
+        """The template card of this row: which template line wrote which characters and tokens.
+
+        Raises:
+            TemplateError: WB107 where the rows have no template, or as `chat.render`.
+            DataError: WB558 where the row is no conversation.
+        """
+        return self.enc.xray(self.row, add_generation_prompt=add_generation_prompt)
 
     def code(self) -> str:
         """Python that gives this row."""

@@ -370,6 +370,7 @@ class Compiled:
                 f"Template {name!r} does not compile: {error.message} at line {error.lineno}: {line!r}.",
                 remedy="Mend that line.",
                 code="WB101",
+                line=error.lineno,
             ) from None
         for template in (self.plain, self.tracked):
             template.globals = dict(template.globals)  # Jinja's chain of maps takes longer to copy than to render

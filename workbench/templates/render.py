@@ -23,6 +23,7 @@ import jinja2
 
 from workbench.errors import TemplateError
 from workbench.templates.compiler import Compiled, Raised, TrackingEnvironment, compiled
+from workbench.templates.cutting import Cut, cuts_of, watched_cuts
 from workbench.templates.layouts import Layout, Layouts, Shape, layout_of, observed_messages, shape_of
 from workbench.templates.observed import Opaque, Trace, observe, observing
 from workbench.templates.turns import PromptText, generation_spans, turns_of
@@ -100,6 +101,55 @@ def render(
     if learns:
         layouts.learn(conversation, shape, slow, _observed(template, shape, values, slow))
     return slow
+
+
+def render_traced(
+    conversation: Conversation,
+    template: TemplateInfo,
+    *,
+    add_generation_prompt: bool = False,
+    variables: Mapping[str, Any] | None = None,
+    most_characters: int | None = None,
+) -> tuple[Rendered, tuple[Cut, ...]]:
+    """Render as `render` does, and find the characters of the data that did not reach the text.
+
+    Slower than `render`: nothing that was learned from earlier rows is used.
+
+    Raises:
+        TemplateError: As `render`; WB109 for a text of more than `most_characters`.
+    """
+    plain = render_plain(conversation, template, add_generation_prompt=add_generation_prompt, variables=variables)
+    if most_characters is not None and len(plain) > most_characters:
+        raise TemplateError(
+            f"Template {template.name!r} makes {len(plain):,} characters of this conversation; the X-ray shows at most "
+            f"{most_characters:,}.",
+            remedy="Look for a loop that repeats its text, or choose a shorter conversation.",
+            code="WB109",
+            row=conversation.row,
+        )
+    values = _variables(conversation, template, add_generation_prompt, variables)
+    _prompts(conversation, template, variables)  # so that none is rendered while this rendering is watched
+    with watched_cuts() as drops:
+        made = _tracked(conversation, template, values, variables, plain)
+    return made, cuts_of(conversation, made, drops)
+
+
+def render_plain(
+    conversation: Conversation,
+    template: TemplateInfo,
+    *,
+    add_generation_prompt: bool = False,
+    variables: Mapping[str, Any] | None = None,
+) -> str:
+    """The text alone, without origins.
+
+    Raises:
+        TemplateError: WB101, WB102 as `render`.
+    """
+    program = compiled(template.source, template.name)
+    values = _variables(conversation, template, add_generation_prompt, variables)
+    bare = [_aliased(_untracked(message)) for message in conversation.messages]
+    return _run_plain(program, conversation.messages, bare, values, conversation.row)
 
 
 def _tracked(
@@ -244,11 +294,22 @@ def _run_plain(
     except _FAILURES as error:
         why = str(error) if isinstance(error, Raised) else f"{type(error).__name__}: {error}"
         raise TemplateError(
-            f"Template {program.name!r} refuses row {row}: {why}",
+            f"Template {program.name!r} refuses {'this conversation' if row < 0 else f'row {row}'}: {why}",
             remedy=_remedy(messages, error),
             code="WB102",
             row=row,
+            line=_line_of(error),
         ) from None
+
+
+def _line_of(error: BaseException) -> int | None:
+    """Template line of the innermost call; Jinja gives its templates' frames the file `<template>`."""
+    line, at = None, error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code.co_filename == "<template>":
+            line = at.tb_lineno
+        at = at.tb_next
+    return line
 
 
 def _remedy(messages: Sequence[Mapping[str, Any]], error: BaseException) -> str:

@@ -120,7 +120,7 @@ def row_view(
 def _columns(tokens: TokenizedExample, span: slice, text: str, vocabulary: Vocabulary) -> dict[str, list[Any]]:
     """The columns that need no table."""
     ids, spans, special = tokens.input_ids[span], tokens.offsets[span], vocabulary.special_ids
-    partial = _partial(tokens.offsets, range(span.start, span.stop))
+    partial = partial_tokens(tokens.offsets, range(span.start, span.stop))
     raw = {i - span.start: vocabulary.bytes_of(tokens.input_ids[i]) for i in partial if span.start <= i < span.stop}
     spelled = {i: value.hex(" ") for i, value in raw.items() if value is not None}
     return {
@@ -166,7 +166,7 @@ def placed(finding: Finding, by: int, length: int) -> Finding:
 COLUMNS = ("id", "text", "bytes", "start", "end", "trained", "special", "reason", "field", "line", "role", "position")
 
 
-def _partial(offsets: Sequence[tuple[int, int]], shown: range) -> frozenset[int]:
+def partial_tokens(offsets: Sequence[tuple[int, int]], shown: range) -> frozenset[int]:
     """Tokens that share a character with a neighbour: each is only some bytes of it."""
     found: set[int] = set()
     for i in range(max(1, shown.start), min(len(offsets), shown.stop + 1)):

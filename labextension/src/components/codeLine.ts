@@ -44,7 +44,7 @@ export function changedPieces(before: readonly string[], after: readonly string[
 }
 
 /** Hand the code to the notebook; where nobody takes it, put it on the clipboard and say so. */
-async function insertCode(from: HTMLElement, code: string, trans: Trans): Promise<string> {
+export async function insertCode(from: HTMLElement, code: string, trans: Trans): Promise<string> {
   const event = new CustomEvent('wb-insert-code', {
     bubbles: true,
     composed: true,

@@ -4,7 +4,7 @@
  * The picker decides nothing: a change goes out by `onChange`, and a new state comes back.
  */
 import type { PickerChange, PickerScan, PickerState } from '../wire';
-import { codeLine } from './codeLine';
+import { codeLine, insertCode } from './codeLine';
 import { h, icon, liveRegion, on } from './component';
 import type { Component, Trans } from './component';
 import { lengthHistogram } from './lengthHistogram';
@@ -12,7 +12,7 @@ import { about, typeBadge, typeChoices } from './pickerHead';
 import { applyOnEnter, keepKeys } from './pickerKeys';
 import { misfitCard } from './pickerMisfit';
 import { more } from './pickerMore';
-import { renderedRow, templateChoices } from './pickerRendered';
+import { renderedRow, templateChoices, xrayCode } from './pickerRendered';
 import { speakers } from './pickerSpeakers';
 import { roleTable } from './pickerTable';
 import { absentRoles, why } from './pickerWhy';
@@ -205,6 +205,7 @@ class PickerCard {
     on(this.template, 'change', () => this.change({ kind: 'template', value: this.template.value }), signal);
     on(this.node, 'change', event => this.selected(event.target), signal);
     on(this.why, 'click', event => this.clicked(event.target), signal);
+    on(this.rendered, 'click', event => this.showXray(event.target), signal);
   }
 
   /** A role was chosen, of a column or of a speaker. */
@@ -225,6 +226,14 @@ class PickerCard {
     const type = target instanceof Element ? target.closest<HTMLElement>('[data-type]')?.dataset['type'] : undefined;
     if (type !== undefined) {
       this.change({ kind: 'type', value: type });
+    }
+  }
+
+  /** The X-ray of the row that is shown is a cell below, like every other line of Python here. */
+  private showXray(target: EventTarget | null): void {
+    const link = target instanceof Element ? target.closest<HTMLElement>('[data-xray]') : null;
+    if (link !== null) {
+      void insertCode(link, xrayCode(this.state), this.trans).then(said => this.live.say(said));
     }
   }
 
@@ -250,7 +259,7 @@ class PickerCard {
     redraw(this.table, [columns, roles, preview], () => roleTable(state, trans));
     redraw(this.speakers, state.speakers, () => speakers(state, trans));
     this.more.update(state);
-    redraw(this.rendered, [state.rendered, state.template.refusal], () => renderedRow(state, trans));
+    redraw(this.rendered, [state.rendered, state.template, state.code], () => renderedRow(state, trans));
   }
 }
 

@@ -86,6 +86,11 @@ function verdict(rendered: Rendered, trans: Trans): Child {
       );
 }
 
+/** Python that shows which template line wrote what of the row that is shown. */
+export function xrayCode(state: PickerState): string {
+  return `${state.code}\nenc[${state.rendered?.row ?? 0}].xray()`;
+}
+
 /** The first row; or why the template refuses it; or what to do to see one. */
 export function renderedRow(state: PickerState, trans: Trans): Child[] {
   const { rendered, template } = state;
@@ -110,7 +115,14 @@ export function renderedRow(state: PickerState, trans: Trans): Child[] {
       { class: 'wb-sub' },
       `${rowName(rendered.row, trans)}; `,
       h('u', {}, isPair ? trans.__('compared') : trans.__('underlined')),
-      words
+      words,
+      template.name === null
+        ? null
+        : h(
+            'button',
+            { class: 'wb-link wb-xraylink', type: 'button', 'data-xray': rendered.row, title: xrayCode(state) },
+            trans.__('X-ray')
+          )
     )
   ];
 }

@@ -4,6 +4,7 @@ import pytest
 from component_page import open_component
 from payloads import payload
 from picker_payloads import picker_state
+from template_payloads import template_payload
 
 
 @pytest.fixture
@@ -39,3 +40,14 @@ def pick(page, widgets):
         return page
 
     return pick
+
+
+@pytest.fixture
+def xray(page, widgets):
+    """Show a template payload."""
+
+    def show(payload=None, **how):
+        open_component(page, widgets, "template", {"payload": payload or template_payload(handle="widget", **how)})
+        return page
+
+    return show

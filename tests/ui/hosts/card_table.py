@@ -14,7 +14,7 @@ from picker_payloads import chat_state, pair_state
 import workbench as wb
 from workbench.api import comm
 from workbench.api.run import LiveRun
-from workbench.views import BATCH_MIME
+from workbench.views import BATCH_MIME, TEMPLATE_MIME
 
 RECORDED = Path(__file__).resolve().parents[1] / "run_card" / "recorded_run.jsonl"
 
@@ -97,6 +97,32 @@ def _batch_traits(text: str) -> dict[str, Any]:
         return {"payload": _batch(text, Path())._repr_mimebundle_()[BATCH_MIME]}
 
 
+def _template(text: str, _folder: Path) -> Any:
+    said = [{"role": role, "content": text or "x"} for role in ("system", "user", "assistant")]
+    return wb.template("{# " + _uncommented(text) + " #}" + PLAIN, tokenizer="tiny-llama").render(said)
+
+
+def _uncommented(text: str) -> str:
+    """A text that can stand in a Jinja comment."""
+    return text.replace("#}", "").replace("\0", "")
+
+
+PLAIN = "{% for message in messages %}{{ message.content | trim }}<|im_end|>{% endfor %}"
+
+
+def _template_traits(text: str) -> dict[str, Any]:
+    with comm.alone():
+        shown = _template(text, Path())._repr_mimebundle_()[TEMPLATE_MIME]
+    side = {"name": text, "before": text, "behind": text, "cut_before": 1, "cut_behind": 1, "line": 1, "source": text}
+    error = {"code": "WB102", "message": text, "remedy": text, "line": 1}
+    view = shown["view"] | {
+        "notes": [text],
+        "error": error,
+        "difference": {"name": text, "equal": False, "at": 0, "says": text, "sides": [side | {"error": error}] * 2},
+    }
+    return {"payload": shown | {"title": text, "origin": text, "view": view}}
+
+
 def _pair_rows(text: str, _folder: Path) -> Any:
     rows = [{"prompt": text, "chosen": text + " a", "rejected": text + " b"}] * 3
     return wb.data(rows).encode(tokenizer="tiny-llama")
@@ -118,6 +144,7 @@ CARDS = {
     "batch tokens": Card("tokens", ".wb-tokens", _tokens, lambda text, folder: _batch(text, folder).tokens),
     "pairs": Card("pairs", ".wb-pairs", _pairs, _pair_rows),
     "picker": Card("picker", ".wb-pick", _picker),
+    "template": Card("template", ".wb-xray", _template_traits, _template),
     "run": Card("run", ".wb-run", lambda text: {"payload": run_payload(text), "inert": True}, recorded_run),
 }
 """A card that lands is one more entry here."""
