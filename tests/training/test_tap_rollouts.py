@@ -112,7 +112,7 @@ def test_preview_has_the_prompts_that_are_generated_for_next(grpo):
     assert "not generated yet" in repr(before)
 
 
-def test_card_says_what_the_batch_says(grpo):
+def test_card_says_what_the_batch_says(grpo, tmp_path):
     _, tap, *_ = grpo
     bundle = tap.batches[0]._repr_mimebundle_()
     shown = bundle[ROLLOUTS_MIME]
@@ -122,6 +122,8 @@ def test_card_says_what_the_batch_says(grpo):
     item = answer["completions"][0]
     assert set(item["row"]["measures"]["advantage"]) == {item["advantage"]}
     assert "Prompt 0" in bundle["text/plain"] and "<script" not in bundle["text/html"]
+    page = tap.batches[0].save_html(tmp_path / "rollouts.html").read_text()
+    assert "Rollouts of step 1" in page and "finetuneWorkbenchCard" in page
     named = tap.batches[0].to_dict()["groups"][0]["completions"][0]
     assert set(named["rewards"]) == {"length_reward", "vowel_reward"} and named["advantages"]
 

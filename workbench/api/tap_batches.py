@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workbench.api import comm
+from workbench.api.html_export import Showable
 from workbench.api.tap_rollouts import groups_of, planned_groups
 from workbench.api.tap_rows import pair_count, pair_of, token_views
 from workbench.tokens.diff import first_difference
@@ -28,7 +29,7 @@ PAIRED = ("dpo", "reward", "orpo", "cpo")
 
 
 @dataclass(frozen=True, eq=False)
-class TappedBatch:
+class TappedBatch(Showable):
     """One batch of a trainer: what its dataloader yields, or what `forward()` received.
 
     Attributes:

@@ -46,7 +46,7 @@ function rowNode(completion: Completion, state: TableState, most: number, trans:
     h('td', { class: 'wb-num' }, formatNumber(completion.tokens)),
     h('td', {}, endedNode(completion, trans)),
     h('td', { class: 'wb-num' }, steps),
-    h('td', { class: 'wb-said' }, h('div', { dir: 'auto' }, shown.replace(/\n/g, '↵')))
+    h('td', { class: 'wb-rolltext' }, h('div', { dir: 'auto' }, shown.replace(/\n/g, '↵')))
   ];
   return h('tr', {}, ...cells);
 }

@@ -10,6 +10,7 @@ from typing import Any
 from pair_payloads import pair, pairs_payload
 from payloads import finding, payload, row
 from picker_payloads import chat_state, pair_state
+from rollout_payloads import group, rollouts_payload
 
 import workbench as wb
 from workbench.api import comm
@@ -57,6 +58,13 @@ def _difference(text: str) -> dict[str, Any]:
 
 def _pairs(text: str) -> dict[str, Any]:
     return {"payload": pairs_payload([pair(chosen=text + " a", rejected=text + " b")])}
+
+
+def _rollouts(text: str) -> dict[str, Any]:
+    said = finding("WB153", "warning", text)
+    groups = [group(answers=((text, 0.5), (text + " b", -0.5)), findings=[said], title=text)]
+    names = [{"name": text, "weight": 1.0}, {"name": text, "weight": 0.5}]
+    return {"payload": rollouts_payload(groups, title=text, subtitle=text, reward_functions=names, code=text)}
 
 
 def _picker(text: str) -> dict[str, Any]:
@@ -143,6 +151,7 @@ CARDS = {
     "batch": Card("batch", ".wb-batch", _batch_traits, _batch, "2 documents"),
     "batch tokens": Card("tokens", ".wb-tokens", _tokens, lambda text, folder: _batch(text, folder).tokens),
     "pairs": Card("pairs", ".wb-pairs", _pairs, _pair_rows),
+    "rollouts": Card("rollouts", ".wb-rollouts", _rollouts),
     "picker": Card("picker", ".wb-pick", _picker),
     "template": Card("template", ".wb-xray", _template_traits, _template),
     "run": Card("run", ".wb-run", lambda text: {"payload": run_payload(text), "inert": True}, recorded_run),
