@@ -178,6 +178,13 @@ def test_nothing_known_says_so():
     assert found["cause"]["code"] == "WB200"
 
 
+@pytest.mark.parametrize("received", [{}, {"input_ids": []}, {"input_ids": [[1]]}, {"labels": [[1]]}])
+@pytest.mark.parametrize(("training", "is_packed"), [(PACKED, True), (PADDED, False)])
+def test_arrays_that_are_no_batch_have_a_verdict_too(received, training, is_packed):
+    found, _ = told(training, is_packed, lambda _received, _rows: received)
+    assert found["state"] == "differs" and found["cause"]["code"].startswith("WB2")
+
+
 def test_the_first_difference_is_placed_counted_and_shown():
     found, made = told(PACKED, True, running_on)
     second = made[0].documents[1]

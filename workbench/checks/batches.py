@@ -68,7 +68,7 @@ class Compared:
     @cached_property
     def received_rows(self) -> list[tuple[int, ...]]:
         """Rows that came, without padding; of a padding-free line its documents, as far as positions part them."""
-        ids = self.received["input_ids"]
+        ids = self.received.get("input_ids", ())
         mask, positions = self.received.get("attention_mask"), self.received.get("position_ids")
         if mask is not None:
             return [

@@ -186,6 +186,7 @@ export function verdictStrip(actions: VerdictActions, trans: Trans): Component<B
         'div',
         {},
         cause === null ? null : h('span', { class: 'wb-code-no' }, cause.code),
+        cause === null ? null : ' ',
         h('b', { class: 'wb-h' }, cause?.message ?? trans.__('The model received another batch.')),
         ' ',
         ...firstDifference(payload, trans),
