@@ -18,7 +18,6 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
-from torch.overrides import TorchFunctionMode
 
 aten = torch.ops.aten
 HALVES = (torch.bfloat16, torch.float16)
@@ -26,16 +25,6 @@ MASK_MULTIPLE = 16
 """The memory-efficient kernel reads masks in vectors of this many elements."""
 WORKSPACE = 4096 * 2 * 1024 + 16 * 8 * 1024
 """Bytes of cuBLAS's workspace, one for each thread that multiplies: forward's and autograd's."""
-
-
-class KernelMode(TorchFunctionMode):
-    """Replaces functions whose CUDA kernel allocates other things than their meta implementation."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        replaced = REPLACED.get(func)
-        if replaced is None:
-            return func(*args, **(kwargs or {}))
-        return replaced(*args, **(kwargs or {}))
 
 
 def attention(  # noqa: PLR0913  # the signature of the function it stands for
@@ -102,7 +91,7 @@ def _softmax_of(function: Callable[..., Any]) -> Callable[..., Any]:
     return replaced
 
 
-REPLACED: dict[Any, Callable[..., Any]] = {
+REPLACED: dict[Any, Callable[..., Any]] = {  # functions whose CUDA kernel allocates other things
     F.scaled_dot_product_attention: attention,
     F.dropout: _dropout,
     F.softmax: _softmax_of(F.softmax),
@@ -222,5 +211,4 @@ def cuda_paths(padded: bool) -> Iterator[None]:
     with ExitStack() as stack:
         for patch in (*_triton_head(), *_optimisers(), *eight_bit_updates(), *masks(padded)):
             stack.enter_context(patch)
-        stack.enter_context(KernelMode())
         yield

@@ -51,7 +51,7 @@ def record(plan: Plan) -> Recorder:
     if plan.device == "cuda":
         recorder.scratch = {"forward": cuda.WORKSPACE, "autograd": cuda.WORKSPACE}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        casting = stack.enter_context(autocast_for_meta())
+        casting = stack.enter_context(autocast_for_meta(cuda.REPLACED if plan.device == "cuda" else {}))
         casting.on_copy = lambda copy: recorder.call_it(copy, "autocast copies")
         if plan.attention == "flash_attention_2":
             for patch in cuda.flash_attention():
