@@ -194,6 +194,34 @@ def eight_bit_updates() -> list[Any]:
     ]
 
 
+def int8_answers(see: Callable[[Any], Any]) -> dict[Any, Callable[..., Any]]:
+    """Answers for LLM.int8 products, whose outlier columns depend on values: taken as none.
+
+    Args:
+        see: Told of a tensor that lives only inside a kernel, the int32 product.
+
+    Source: bitsandbytes 0.50, backends/cuda/ops.py.
+    """
+    operators = torch.ops.bitsandbytes
+
+    def quantised(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        x = args[0]
+        scales = torch.empty(x.numel() // x.shape[-1], dtype=torch.float32, device=x.device)
+        outliers = torch.empty(0, dtype=torch.int64, device=x.device)
+        return torch.empty(x.shape, dtype=torch.int8, device=x.device), scales, outliers
+
+    def product(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        x, quantised_x, weight = args[0], args[1], args[2]
+        shape = (*quantised_x.shape[:-1], weight.shape[0])
+        see(torch.empty(shape, dtype=torch.int32, device=x.device))
+        return torch.empty(shape, dtype=x.dtype, device=x.device), x.new_empty((x.shape[0], 0))
+
+    return {
+        operators.int8_vectorwise_quant.default: quantised,
+        operators.int8_mixed_scaled_mm.default: product,
+    }
+
+
 def masks(padded: bool) -> list[Any]:
     """Whether a padding mask has zeros, which decides if attention needs one; meta tensors cannot say."""
     from transformers import masking_utils

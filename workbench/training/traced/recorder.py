@@ -36,6 +36,7 @@ class Recorder(TorchDispatchMode):
         phases: Phase of every event.
         made: For key k, `made[k - 1]` is (bytes, phase, module, operator).
         category: Key -> category, where it is known better than by its phase.
+        closed: Whether the log is complete; what goes away later is no part of the steps.
         scratch: Thread -> bytes of workspace that its first matrix product takes and keeps.
     """
 
@@ -50,6 +51,7 @@ class Recorder(TorchDispatchMode):
         self.phase = "setup"
         self.modules: list[str] = []
         self.operators = 0
+        self.closed = False
         self.shapes = ShapeMemory()
         self.scratch: dict[str, int] = {}
         self._keys: dict[int, tuple[int, Any]] = {}
@@ -118,6 +120,8 @@ class Recorder(TorchDispatchMode):
         self._event(0, 0)
 
     def _event(self, key: int, size: int) -> None:
+        if self.closed:
+            return
         self.events.append((key, size))
         self.phases.append(self.phase)
 

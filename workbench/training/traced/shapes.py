@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_iter
 
 aten = torch.ops.aten
 
@@ -49,7 +50,7 @@ class ShapeMemory:
             return args[0] if known == "self" else self._first(key, func, args, kwargs)
         if known is None:
             out = func(*args, **kwargs)
-            self._known[key] = _description(out)
+            self._known[key] = _description(out, (args, kwargs))
             return out
         if known == UNKNOWN:
             return func(*args, **kwargs)
@@ -102,8 +103,12 @@ def _signature(values: Any) -> Any:
     return tuple(out)
 
 
-def _description(out: Any) -> Any:
-    """Whether the result is one tensor, and shape, strides and type of each."""
+def _description(out: Any, given: Any) -> Any:
+    """Whether the result is one tensor, and shape, strides and type of each.
+
+    UNKNOWN for results that cannot be made again by shape alone, or that are an argument's storage: some operators
+    return a view that their schema does not tell of, `_unsafe_view` for one.
+    """
     single = isinstance(out, torch.Tensor)
     if not single and not isinstance(out, tuple):
         return UNKNOWN
@@ -118,5 +123,7 @@ def _description(out: Any) -> Any:
         if again.untyped_storage().nbytes() != value.untyped_storage().nbytes():
             return UNKNOWN
         found.append((value.shape, value.stride(), value.dtype))
+    arguments = {value.untyped_storage()._cdata for value in tree_iter(given) if isinstance(value, torch.Tensor)}
     storages = {value.untyped_storage()._cdata for value in ((out,) if single else out) if value is not None}
-    return (single, found) if len(storages) == sum(one is not None for one in found) else UNKNOWN
+    own = len(storages) == sum(one is not None for one in found) and not storages & arguments
+    return (single, found) if own else UNKNOWN
