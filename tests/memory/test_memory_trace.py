@@ -235,3 +235,65 @@ def published(row):
         return str(error)
     found = Trace.from_dict(Plan(model, recipe.to_dict(), batches, **fields), answer)
     return found.reserved / int(row["mem_max"]) - 1
+
+
+def recipe_file(folder, **fields):
+    import yaml
+
+    (folder / "bare.json").write_text(json.dumps(TINY), encoding="utf-8")
+    path = folder / "recipe.yaml"
+    values = {"model": str(folder / "bare.json"), "per_device_train_batch_size": 2, **fields}
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+@pytest.mark.training
+def test_a_recipe_file_needs_no_data_and_no_weights(tmp_path):
+    from workbench.api.memory import estimate_file
+
+    lora = {"peft_type": "LORA", "r": 4, "target_modules": "all-linear", "use_dora": True}
+    made = estimate_file(recipe_file(tmp_path, adapter=lora), 64, method="trace")
+    assert made.trace.plan.adapter == lora
+    word = estimate_file(recipe_file(tmp_path, adapter="dora", r=4), 64, method="trace")
+    assert word.trace.live == made.trace.live
+    full = estimate_file(recipe_file(tmp_path, adapter="full"), 64, method="trace")
+    assert "adapter" not in full.trace.peak.parts
+    with pytest.raises(RecipeError, match=r"trace.*WB810"):
+        estimate_file(recipe_file(tmp_path, adapter="dora"), 64)
+    with pytest.raises(RecipeError, match=r"'galore'.*WB810"):
+        estimate_file(recipe_file(tmp_path, adapter="galore"), 64, method="trace")
+
+
+def test_words_for_adapters():
+    four = Plan.of(Recipe(r=4), TINY, [[8]], adapter="qlora")
+    assert (four.quantisation, four.float32_rest, four.adapter["r"]) == ("nf4", True, 4)
+    assert Plan.of(Recipe(), TINY, [[8]], adapter="rslora").adapter["use_rslora"]
+    assert Plan.of(Recipe(), TINY, [[8]], adapter="none").dtype == "float32"
+
+
+@pytest.mark.training
+def test_the_command_prints_the_figures_of_a_trace(tmp_path, capsys):
+    from workbench.cli import main
+
+    path = recipe_file(tmp_path)
+    assert main(["estimate", str(path), "--length", "64", "--batch", "3", "--method", "trace", "--json"]) == 0
+    traced_values = json.loads(capsys.readouterr().out)
+    assert (traced_values["kind"], traced_values["batch"]["rows"]) == ("traced", 3)
+    assert main(["estimate", str(path), "--length", "64", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "analytic"
+    assert main(["estimate", str(path), "--length", "64", "--method", "trace", "--plan", "task=grpo"]) == 2
+    assert "WB810" in capsys.readouterr().err
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(
+    "changes", [{}, {"attention": "eager", "loop": "plain", "autocast": False}, {"method": "dpo"}], ids=str
+)
+def test_remembered_shapes_change_nothing_about_the_log(changes, monkeypatch):
+    from workbench.training.traced.shapes import ShapeMemory
+    from workbench.training.traced.steps import record
+
+    remembered = record(plan(**changes))
+    monkeypatch.setattr(ShapeMemory, "run", lambda self, func, args, kwargs: func(*args, **kwargs))
+    found = record(plan(**changes))
+    assert [size for _, size in remembered.events] == [size for _, size in found.events]

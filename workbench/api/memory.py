@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, fields
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.api.recipe import read_recipe
 from workbench.errors import RecipeError
 from workbench.memory.analytic import estimate as estimate_step
 from workbench.memory.architecture import of_model, read_config
@@ -154,7 +156,8 @@ def estimate(
         method: `analytic`, a formula in a millisecond, or `trace`, the real step on tensors without data in seconds.
         device: `cuda`, or `cpu` for host memory of tensors.
         card_gib: Memory to compare with, in GiB.
-        runtime: Fields of `workbench.memory.plan.Plan` that the recipe does not say, such as `attention`; for traces.
+        runtime: For traces: fields of `workbench.memory.plan.Plan` that the recipe does not say, such as `attention`,
+            and `task` for its `method` (sft, dpo, kto, reward).
 
     Raises:
         ModelError: For an architecture that is not known.
@@ -196,11 +199,40 @@ def estimate_recipe(
     return MemoryEstimate(made, recipe, batch, _card(card_gib), None, time.perf_counter() - started)
 
 
+def estimate_file(path: str | Path, longest: int, *, method: Method = "analytic", **options: Any) -> MemoryEstimate:
+    """Estimate a recipe file without its rows; its `adapter` may be a word or PEFT's config as a mapping.
+
+    Args:
+        path: recipe.yaml. Needs no data, no weights and no tokenizer.
+        longest: Tokens of the longest row.
+        method: As in `estimate`; only a trace takes adapters that a recipe does not have.
+        options: As `estimate_recipe`, and `recipe`: fields that replace the file's.
+
+    Raises:
+        RecipeError: As `Recipe.from_dict`; WB406 where the file is no mapping, WB810 for an unknown word.
+    """
+    values = read_recipe(path) | dict(options.pop("recipe", {}))
+    adapter = values.get("adapter", "lora")
+    if adapter not in ("lora", "none"):
+        values["adapter"] = "none" if adapter == "full" else "lora"
+        if method == "trace":
+            options.setdefault("adapter", adapter)
+        elif adapter != "full":
+            raise RecipeError(
+                "The analytic estimate knows lora and none.",
+                remedy="Use method='trace' (--method trace).",
+                code="WB810",
+            )
+    return estimate_recipe(Recipe.from_dict(values), longest, method=method, **options)
+
+
 def _traced(
     recipe: Recipe, batches: list[list[int]], card_gib: float | None, changes: dict[str, Any]
 ) -> MemoryEstimate:
     from workbench.training.tracing import trace_plan
 
+    if "task" in changes:  # `method` is the estimate's own word
+        changes["method"] = changes.pop("task")
     unknown = set(changes) - {item.name for item in fields(Plan)}
     if unknown:
         raise RecipeError(

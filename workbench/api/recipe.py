@@ -252,16 +252,13 @@ def recipe(enc: Encoded, **fields: Any) -> BoundRecipe:
     return BoundRecipe(Recipe.from_dict({**bound, **fields}), enc)
 
 
-def open(path: str | Path) -> BoundRecipe:
-    """Open a recipe written by `recipe.save`: reads and encodes its rows.
+def read_recipe(path: str | Path) -> dict[str, Any]:
+    """Values of a recipe file.
 
     Raises:
-        RecipeError: WB406 where the file is no YAML mapping, WB401 for unknown fields.
-        WorkbenchError: As `wb.data` and `data.encode`.
+        RecipeError: WB406 where the file is no YAML mapping.
     """
     import yaml
-
-    from workbench.api.data import data as open_data
 
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -275,7 +272,19 @@ def open(path: str | Path) -> BoundRecipe:
         ) from error
     if not isinstance(values, Mapping):
         raise RecipeError(f"{Path(path).name} holds no fields.", remedy="Write one with recipe.save(…).", code="WB406")
-    config = Recipe.from_dict(values)
+    return dict(values)
+
+
+def open(path: str | Path) -> BoundRecipe:
+    """Open a recipe written by `recipe.save`: reads and encodes its rows.
+
+    Raises:
+        RecipeError: WB406 where the file is no YAML mapping, WB401 for unknown fields.
+        WorkbenchError: As `wb.data` and `data.encode`.
+    """
+    from workbench.api.data import data as open_data
+
+    config = Recipe.from_dict(read_recipe(path))
     if config.data.path is None:
         raise RecipeError("The recipe names no data.", remedy="Give data: {path: …}.", code="WB404")
     spec = config.data

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from workbench.errors import RecipeError
 from workbench.recipes import Recipe
@@ -98,6 +98,10 @@ class Plan:
         low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device == "cuda")
         frozen = recipe.adapter == "lora"
         steps = min(recipe.gradient_accumulation_steps, 2)
+        if "adapter" in changes:
+            words = adapter_words(changes["adapter"], recipe)
+            changes = {**words, **changes, "adapter": words["adapter"]}
+            frozen = words["adapter"] is not None
         values: dict[str, Any] = {
             "adapter": adapter_of(recipe),
             "dtype": "bfloat16" if low and frozen else "float32",
@@ -135,3 +139,32 @@ def adapter_of(recipe: Recipe) -> dict[str, Any] | None:
         "lora_dropout": recipe.lora_dropout,
         "target_modules": list(targets) if isinstance(targets, tuple) else targets,
     }
+
+
+SHORTHANDS: Mapping[str, Mapping[str, Any]] = {
+    "lora": {},
+    "qlora": {},
+    "dora": {"use_dora": True},
+    "rslora": {"use_rslora": True},
+}
+"""Words for an adapter, with what they change in LoRA's config."""
+
+
+def adapter_words(adapter: Any, recipe: Recipe) -> dict[str, Any]:
+    """Fields of a plan for an adapter given as a word or as PEFT's config: `adapter`, and `quantisation` for qlora.
+
+    Raises:
+        RecipeError: For another word (WB810).
+    """
+    if isinstance(adapter, Mapping):
+        return {"adapter": dict(cast("Mapping[str, Any]", adapter))}
+    if adapter in ("none", "full", None):
+        return {"adapter": None}
+    if adapter not in SHORTHANDS:
+        raise RecipeError(
+            f"Adapter {adapter!r} is no known word.",
+            remedy=f"Use none, full, {', '.join(SHORTHANDS)}, or PEFT's config as a mapping with peft_type.",
+            code="WB810",
+        )
+    found: dict[str, Any] = {"adapter": {**(adapter_of(recipe.with_(adapter="lora")) or {}), **SHORTHANDS[adapter]}}
+    return {**found, "quantisation": "nf4", "float32_rest": True} if adapter == "qlora" else found

@@ -6,6 +6,7 @@ Warm after its imports, and reusable: a caller keeps it and asks again. It sees 
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -37,11 +38,17 @@ def answer(line: str) -> dict[str, Any]:
 def _compact(found: Any) -> dict[str, Any]:
     """The log with every name once."""
     names: dict[str, int] = {}
+    operators: dict[Any, int] = {}
 
     def number(name: str) -> int:
         return names.setdefault(name, len(names))
 
-    made = [(size, number(phase), number(module), number(operator)) for size, phase, module, operator in found.made]
+    def number_of(operator: Any) -> int:
+        if operator not in operators:
+            operators[operator] = number(str(operator))
+        return operators[operator]
+
+    made = [(size, number(phase), number(module), number_of(operator)) for size, phase, module, operator in found.made]
     return {
         "made": made,
         "phases": [number(phase) for phase in found.phases],
@@ -57,13 +64,13 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever libraries print stays out of the answers
     import torch
-    import trl
     from peft import PeftModel  # noqa: F401
     from transformers import AutoModelForCausalLM  # noqa: F401
     from trl import SFTTrainer  # noqa: F401
 
     torch.set_num_threads(1)
-    _ = trl.__version__
+    gc.collect()
+    gc.freeze()  # what the imports made need not be looked through again
     print("ready", file=out, flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(line)), file=out, flush=True)

@@ -10,7 +10,7 @@ Source: torch 2.13, aten/src/ATen/autocast_mode.h (lists of operators, rule of t
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -65,27 +65,37 @@ FLOAT32_RESULT = {F.softmax, F.log_softmax, torch.sum, torch.Tensor.sum, torch.c
 """Compute and return float32 where no dtype is given."""
 
 
-class CastingMode(TorchFunctionMode):
-    """Casts arguments while autocast is on, and keeps bfloat16 copies of trained float32 weights until it goes off."""
+KNOWN = LOWER | FLOAT32 | FLOAT32_RESULT
 
-    def __init__(self) -> None:
+
+class CastingMode(TorchFunctionMode):
+    """Casts arguments while autocast is on, and replaces functions.
+
+    Copies of trained float32 weights are kept until autocast goes off.
+    """
+
+    def __init__(self, replaced: Mapping[Any, Callable[..., Any]]) -> None:
         super().__init__()
+        self.replaced = replaced
         self.copies: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.on_copy: Callable[[torch.Tensor], None] = lambda copy: None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not torch.is_autocast_enabled("cpu"):
-            return func(*args, **kwargs)
+        if func in KNOWN and _enabled("cpu"):
+            args, kwargs = self._cast(func, args, kwargs)
+        return self.replaced.get(func, func)(*args, **kwargs)
+
+    def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if func in LOWER and "out" not in kwargs:
-            dtype = torch.get_autocast_dtype("cpu")
+            dtype = _dtype("cpu")
             args = tuple(self._lower(a, dtype) for a in args)
             kwargs = {name: self._lower(a, dtype) for name, a in kwargs.items()}
         elif func in FLOAT32 and "out" not in kwargs:
             args = tuple(_float(a) for a in args)
         elif func in FLOAT32_RESULT and kwargs.get("dtype") is None and _is_low(args[0]):
             kwargs = {**kwargs, "dtype": torch.float32}
-        return func(*args, **kwargs)
+        return args, kwargs
 
     def _lower(self, value: Any, dtype: torch.dtype) -> Any:
         if isinstance(value, (list, tuple)):
@@ -123,10 +133,14 @@ def _float(value: Any) -> Any:
 
 
 @contextmanager
-def autocast_for_meta() -> Iterator[CastingMode]:
-    """Let `torch.autocast` accept `meta`, and cast as CUDA would."""
-    casting = CastingMode()
-    real, enabled, dtype, clear = torch.autocast, torch.is_autocast_enabled, torch.get_autocast_dtype, _clear
+def autocast_for_meta(replaced: Mapping[Any, Callable[..., Any]]) -> Iterator[CastingMode]:
+    """Let `torch.autocast` accept `meta`, and cast as CUDA would.
+
+    Args:
+        replaced: Function -> what is called in its place, after the cast.
+    """
+    casting = CastingMode(replaced)
+    real, enabled, dtype, clear = torch.autocast, _enabled, _dtype, _clear
 
     class Autocast(real):
         def __init__(self, device_type: str, *args: Any, **kwargs: Any) -> None:
@@ -154,7 +168,7 @@ def autocast_for_meta() -> Iterator[CastingMode]:
             patch.stop()
 
 
-_clear = torch.clear_autocast_cache
+_clear, _enabled, _dtype = torch.clear_autocast_cache, torch.is_autocast_enabled, torch.get_autocast_dtype
 
 
 def _carrier(device: str) -> str:

@@ -18,7 +18,6 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
-from torch.overrides import TorchFunctionMode
 
 aten = torch.ops.aten
 HALVES = (torch.bfloat16, torch.float16)
@@ -26,16 +25,6 @@ MASK_MULTIPLE = 16
 """The memory-efficient kernel reads masks in vectors of this many elements."""
 WORKSPACE = 4096 * 2 * 1024 + 16 * 8 * 1024
 """Bytes of cuBLAS's workspace, one for each thread that multiplies: forward's and autograd's."""
-
-
-class KernelMode(TorchFunctionMode):
-    """Replaces functions whose CUDA kernel allocates other things than their meta implementation."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        replaced = REPLACED.get(func)
-        if replaced is None:
-            return func(*args, **(kwargs or {}))
-        return replaced(*args, **(kwargs or {}))
 
 
 def attention(  # noqa: PLR0913  # the signature of the function it stands for
@@ -102,7 +91,7 @@ def _softmax_of(function: Callable[..., Any]) -> Callable[..., Any]:
     return replaced
 
 
-REPLACED: dict[Any, Callable[..., Any]] = {
+REPLACED: dict[Any, Callable[..., Any]] = {  # functions whose CUDA kernel allocates other things
     F.scaled_dot_product_attention: attention,
     F.dropout: _dropout,
     F.softmax: _softmax_of(F.softmax),
@@ -205,6 +194,34 @@ def eight_bit_updates() -> list[Any]:
     ]
 
 
+def int8_answers(see: Callable[[Any], Any]) -> dict[Any, Callable[..., Any]]:
+    """Answers for LLM.int8 products, whose outlier columns depend on values: taken as none.
+
+    Args:
+        see: Told of a tensor that lives only inside a kernel, the int32 product.
+
+    Source: bitsandbytes 0.50, backends/cuda/ops.py.
+    """
+    operators = torch.ops.bitsandbytes
+
+    def quantised(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        x = args[0]
+        scales = torch.empty(x.numel() // x.shape[-1], dtype=torch.float32, device=x.device)
+        outliers = torch.empty(0, dtype=torch.int64, device=x.device)
+        return torch.empty(x.shape, dtype=torch.int8, device=x.device), scales, outliers
+
+    def product(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        x, quantised_x, weight = args[0], args[1], args[2]
+        shape = (*quantised_x.shape[:-1], weight.shape[0])
+        see(torch.empty(shape, dtype=torch.int32, device=x.device))
+        return torch.empty(shape, dtype=x.dtype, device=x.device), x.new_empty((x.shape[0], 0))
+
+    return {
+        operators.int8_vectorwise_quant.default: quantised,
+        operators.int8_mixed_scaled_mm.default: product,
+    }
+
+
 def masks(padded: bool) -> list[Any]:
     """Whether a padding mask has zeros, which decides if attention needs one; meta tensors cannot say."""
     from transformers import masking_utils
@@ -222,5 +239,4 @@ def cuda_paths(padded: bool) -> Iterator[None]:
     with ExitStack() as stack:
         for patch in (*_triton_head(), *_optimisers(), *eight_bit_updates(), *masks(padded)):
             stack.enter_context(patch)
-        stack.enter_context(KernelMode())
         yield

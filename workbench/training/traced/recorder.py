@@ -19,6 +19,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from workbench.training.traced.shapes import ShapeMemory
+
 aten = torch.ops.aten
 
 PRODUCTS = {aten.mm.default, aten.mm.out, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
@@ -34,6 +36,7 @@ class Recorder(TorchDispatchMode):
         phases: Phase of every event.
         made: For key k, `made[k - 1]` is (bytes, phase, module, operator).
         category: Key -> category, where it is known better than by its phase.
+        closed: Whether the log is complete; what goes away later is no part of the steps.
         scratch: Thread -> bytes of workspace that its first matrix product takes and keeps.
     """
 
@@ -43,11 +46,13 @@ class Recorder(TorchDispatchMode):
         self.answers = answers or {}
         self.events: list[tuple[int, int]] = []
         self.phases: list[str] = []
-        self.made: list[tuple[int, str, str, str]] = []
+        self.made: list[tuple[int, str, str, Any]] = []
         self.category: dict[int, str] = {}
         self.phase = "setup"
         self.modules: list[str] = []
         self.operators = 0
+        self.closed = False
+        self.shapes = ShapeMemory()
         self.scratch: dict[str, int] = {}
         self._keys: dict[int, tuple[int, Any]] = {}
 
@@ -57,10 +62,13 @@ class Recorder(TorchDispatchMode):
             self._first_product()
         kwargs = kwargs or {}
         answer = self.answers.get(func)
-        out = func(*args, **kwargs) if answer is None else answer(func, args, kwargs)
-        for value in tree_iter(out):
-            if isinstance(value, torch.Tensor):
-                self.see(value, func)
+        out = self.shapes.run(func, args, kwargs) if answer is None else answer(func, args, kwargs)
+        if isinstance(out, torch.Tensor):
+            self.see(out, func)
+        elif out is not None:
+            for value in tree_iter(out):
+                if isinstance(value, torch.Tensor):
+                    self.see(value, func)
         return out
 
     def see(self, tensor: torch.Tensor, operator: Any = "") -> int:
@@ -75,7 +83,7 @@ class Recorder(TorchDispatchMode):
         size = storage.nbytes()
         if not size:
             return 0
-        self.made.append((size, self.phase, self.modules[-1] if self.modules else "", str(operator)))
+        self.made.append((size, self.phase, self.modules[-1] if self.modules else "", operator))
         key = len(self.made)
         self._event(key, size)
 
@@ -112,6 +120,8 @@ class Recorder(TorchDispatchMode):
         self._event(0, 0)
 
     def _event(self, key: int, size: int) -> None:
+        if self.closed:
+            return
         self.events.append((key, size))
         self.phases.append(self.phase)
 

@@ -48,10 +48,12 @@ def record(plan: Plan) -> Recorder:
     share = plan.scored_share
     answers = selection(lambda mask: max(1, round(mask.numel() * share))) if plan.device == "cuda" else selection(_all)
     recorder = Recorder(("meta", "cpu") if plan.device == "cpu" else ("meta",), answers)
+    if plan.quantisation == "int8":
+        recorder.answers.update(cuda.int8_answers(recorder.see))
     if plan.device == "cuda":
         recorder.scratch = {"forward": cuda.WORKSPACE, "autograd": cuda.WORKSPACE}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        casting = stack.enter_context(autocast_for_meta())
+        casting = stack.enter_context(autocast_for_meta(cuda.REPLACED if plan.device == "cuda" else {}))
         casting.on_copy = lambda copy: recorder.call_it(copy, "autocast copies")
         if plan.attention == "flash_attention_2":
             for patch in cuda.flash_attention():
@@ -64,6 +66,7 @@ def record(plan: Plan) -> Recorder:
         stack.enter_context(named_modules(recorder, loop.model))
         stack.enter_context(recorder)
         loop.run(recorder)
+        recorder.closed = True
     return recorder
 
 
