@@ -63,7 +63,7 @@ def jupyter_lab(home: Path, *, theme: str = "", dark: bool = False, extension: b
         (home / "config" / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
     config = home / "config" / "jupyter_server_config.d"
     config.mkdir(parents=True)
-    enabled = {"ServerApp": {"jpserver_extensions": {"workbench.server": True}}}
+    enabled = {"ServerApp": {"jpserver_extensions": {"workbench.server": True, "notebook": True}}}
     (config / "finetune_workbench.json").write_text(json.dumps(enabled))
     files = home / "files"
     files.mkdir()
