@@ -107,6 +107,9 @@ export function object<S extends Shape>(shape: S): Parser<ShapeOf<S>> {
   };
 }
 
+/** What a dictionary that is not there reads as; without a prototype, as every dictionary. */
+export const nothing: Readonly<Record<string, never>> = Object.freeze(Object.create(null) as Record<string, never>);
+
 export function dictionary<T>(parser: Parser<T>): Parser<Readonly<Record<string, T>>> {
   return (value, path) => {
     // Without a prototype: a key of the data may be called `constructor`.

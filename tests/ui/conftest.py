@@ -35,7 +35,7 @@ def widgets(tmp_path_factory) -> Path:
         return built
     out = tmp_path_factory.mktemp("widgets")
     sources = ROOT / "labextension" / "src" / "widgets"
-    names = {path.stem for path in sources.glob("*.ts")} - {"afm", "card", "run"}
+    names = {path.stem for path in sources.glob("*.ts")} - {"afm", "card"}
     entries = [f"labextension/src/widgets/{name}.ts" for name in sorted(names)]
     bundle = [
         str(esbuild),

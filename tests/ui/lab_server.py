@@ -48,18 +48,22 @@ class Lab:
 
 
 @contextlib.contextmanager
-def jupyter_lab(home: Path, *, dark: bool = False) -> Iterator[Lab]:
+def jupyter_lab(home: Path, *, theme: str = "", dark: bool = False, extension: bool = True) -> Iterator[Lab]:
     """Serve an empty folder until the block ends."""
     (home / "share" / "labextensions").mkdir(parents=True)
     (home / "share" / "labextensions" / "finetune-workbench").symlink_to(EXTENSION)
     settings = home / "settings" / APPUTILS
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    if dark:
-        (settings / "themes.jupyterlab-settings").write_text('{"theme": "JupyterLab Dark"}')
+    if dark or theme:
+        (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme or "JupyterLab Dark"}))
+    if not extension:
+        (home / "config" / "labconfig").mkdir(parents=True)
+        disabled = {"disabledExtensions": {"finetune-workbench": True}}
+        (home / "config" / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
     config = home / "config" / "jupyter_server_config.d"
     config.mkdir(parents=True)
-    enabled = {"ServerApp": {"jpserver_extensions": {"workbench.server": True}}}
+    enabled = {"ServerApp": {"jpserver_extensions": {"workbench.server": True, "notebook": True}}}
     (config / "finetune_workbench.json").write_text(json.dumps(enabled))
     files = home / "files"
     files.mkdir()

@@ -10,6 +10,7 @@ import {
   oneOf,
   string,
   withDefault,
+  nothing,
   WireError
 } from '../parse';
 import type { Parsed, Parser } from '../parse';
@@ -82,11 +83,11 @@ export const row = object({
   documents: withDefault(array(object({ row: integer, start: integer, end: integer })), []),
   findings: withDefault(array(finding), []),
   /** Numbers of a model about each token: `loss`, `probability`, `base_delta`, `advantage`. */
-  measures: withDefault(dictionary(measure), {}),
+  measures: withDefault(dictionary(measure), nothing),
   media: withDefault(array(medium), []),
   /** Template lines and sentences of reasons that the payload around the row does not have. */
-  lines: withDefault(dictionary(string), {}),
-  reasons: withDefault(dictionary(string), {}),
+  lines: withDefault(dictionary(string), nothing),
+  reasons: withDefault(dictionary(string), nothing),
   /** Label of a KTO row. */
   desirable: nullable(boolean)
 });

@@ -11,6 +11,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><link rel="styles
 <body style="margin: 20px"><button id="before">before</button><div id="host"></div><button id="after">after</button>
 <script type="module">
 import widget from '/MODULE.js';
+window.widget = widget;
 const listeners = {};
 const traits = TRAITS;
 window.sent = [];

@@ -95,9 +95,8 @@ def _encoded(text: str, _folder: Path) -> Any:
 
 
 def _batch(text: str, _folder: Path) -> Any:
-    return (
-        wb.data(chat_rows(text)).encode("chatml", tokenizer="tiny-llama", packing="bfd", max_length=4096).batches()[0]
-    )
+    packed = {"packing": "bfd", "max_length": 4096}
+    return wb.data(chat_rows(text[:1500])).encode("chatml", tokenizer="tiny-llama", **packed).batches()[0]
 
 
 def _batch_traits(text: str) -> dict[str, Any]:
