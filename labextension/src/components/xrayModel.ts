@@ -1,6 +1,6 @@
 /** A rendering with its indices: characters, runs, tokens and template lines found from one another. */
 import type { Cut, Rendering, XrayView } from '../wire';
-import { lastAtMost } from './tokenItems';
+import { lastAtMost } from './rowModel';
 
 /** What is pointed at. Lines count from 1; everything else from 0. */
 export type Target =
