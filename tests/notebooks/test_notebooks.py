@@ -1,8 +1,9 @@
-"""Notebooks that need no browser and train nothing run from top to bottom, and say what their text says they say."""
+"""Notebooks that need no browser run from top to bottom, and say what their text says they say."""
 
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -13,10 +14,15 @@ def texts(cell):
         yield output.get("text") or output.get("data", {}).get("text/plain", "")
 
 
+def said_by(name, folder):
+    """What each code cell of a notebook says, run in a folder."""
+    notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
+    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(folder)}}).execute()
+    return ["".join(texts(cell)) for cell in notebook.cells if cell.cell_type == "code"]
+
+
 def test_rows_and_masks(tmp_path):
-    notebook = nbformat.read(NOTEBOOKS / "02_rows_and_masks.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    said = ["".join(texts(cell)) for cell in notebook.cells if cell.cell_type == "code"]
+    said = said_by("02_rows_and_masks.ipynb", tmp_path)
     assert "type alpaca" in said[1] and "row 2: `answer` is null" in said[1]
     assert ".without(2)" in said[2] and "error" not in said[2]
     assert "Then it is replaced for free." in said[4] and said[4].count("<|im_end|>") == 2 + 0 + 4 + 2 + 1
@@ -25,3 +31,15 @@ def test_rows_and_masks(tmp_path):
     assert "WB570" in said[6] and "type dpo" in said[6]
     joined, separate = said[7].splitlines()[:2]
     assert joined.removeprefix("joined") != separate.removeprefix("separate")
+
+
+@pytest.mark.training
+def test_what_the_model_sees(tmp_path):
+    said = said_by("03_what_the_model_sees.ipynb", tmp_path)
+    assert "Below 57 °C it is very slow." in said[1] and said[1].count("<think>") == 1
+    assert said[2].startswith("fails  prefix_preserving") and "holds  same_as_plain" in said[2]
+    assert said[3].startswith("Different: the first 150 characters are the same")
+    assert "⟦The opposite of break is build.<|im_end|>⟧" in said[4]
+    assert "Not checked" in said[6] and "Agrees with step 2" in said[7] and "loss" in said[7]
+    assert "first difference: token 22" in said[8]
+    assert "The opposite of break is build." in (tmp_path / "row-3.html").read_text()
