@@ -1,7 +1,8 @@
 """Pictures of README and docs, from a real JupyterLab and a real run: `make screenshots`.
 
-Each theme opens the first notebook, runs all cells, waits for the run to end, and takes the viewer and the card; then a
-notebook with three data sets, for the picker. `python tests/ui/screenshots.py picker` takes the picker only.
+Each theme opens the first notebook, runs all cells, waits for the run to end, and takes the viewer and the card; then the
+third notebook, for the X-ray and the batches; then one with three data sets, for the picker. Parts can be named, as in
+`python tests/ui/screenshots.py picker seen`; `--contrast` takes the high-contrast theme instead of light and dark.
 """
 
 import os
@@ -16,26 +17,28 @@ from playwright.sync_api import Page, sync_playwright
 
 IMAGES = ROOT / "docs" / "images"
 NOTEBOOK = "01_first_run.ipynb"
+SEEN = "03_what_the_model_sees.ipynb"
 VIEWER, CARD = ".wb-tokens", ".wb-run"
-
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark", "contrast": "JupyterLab Dark High Contrast"}
 
 PICKERS = {"picker": "kitchen.csv", "picker-chats": "support.jsonl", "picker-pairs": "pairs.jsonl"}
 """Pictures of the picker and the files they show."""
 
 
-def take(theme: str, *, picker_only: bool = False) -> None:
-    """All pictures of one theme."""
+def take(theme: str, parts: list[str]) -> None:
+    """Pictures of one theme; all parts where none is named."""
     with tempfile.TemporaryDirectory() as home, sync_playwright() as started:
         chromium = started.chromium.launch(
             executable_path=os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium"), args=["--no-sandbox"]
         )
-        with jupyter_lab(Path(home), dark=theme == "dark") as lab:
-            shutil.copy(ROOT / "notebooks" / NOTEBOOK, lab.files)
+        with jupyter_lab(Path(home), theme=THEMES[theme]) as lab:
+            for name in (NOTEBOOK, SEEN):
+                shutil.copy(ROOT / "notebooks" / name, lab.files)
             page = chromium.new_page(viewport={"width": 1300, "height": 1260}, locale="en-US")
             page.set_default_timeout(300_000)
-            if not picker_only:
-                pictures(page, lab, theme)
-            picker_pictures(page, lab, theme)
+            for name, make in PARTS.items():
+                if name in parts or not parts:
+                    make(page, lab, theme)
         chromium.close()
 
 
@@ -59,6 +62,27 @@ def pictures(page: Page, lab: Lab, theme: str) -> None:
     shown.screenshot(path=IMAGES / f"token-viewer-{theme}.png")
 
 
+def seen_pictures(page: Page, lab: Lab, theme: str) -> None:
+    """The cards of the third notebook."""
+    open_notebook(page, lab, SEEN)
+    menu(page, "Run", "Run All Cells")
+    page.wait_for_function("document.querySelectorAll('.jp-OutputArea-output .wb-pairs').length > 0")
+    shown = {
+        "template-xray": (".wb-xray", 0),
+        "template-diff": (".wb-xray", 1),
+        "token-mask": (VIEWER, 0),
+        "token-loss": (VIEWER, 1),
+        "packed-batch": (".wb-batch", 0),
+        "packed-batch-tapped": (".wb-batch", 1),
+        "pair": (".wb-pairs", 0),
+    }
+    for name, (selector, index) in shown.items():
+        card = page.locator(f".jp-OutputArea-output {selector}").nth(index)
+        card.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        card.screenshot(path=IMAGES / f"{name}-{theme}.png")
+
+
 def picker_pictures(page: Page, lab: Lab, theme: str) -> None:
     """A notebook of one data set after the other, with a limit drawn in the first."""
     for make in (kitchen_csv, support_jsonl, pairs_jsonl):
@@ -79,7 +103,10 @@ def picker_pictures(page: Page, lab: Lab, theme: str) -> None:
         card.screenshot(path=IMAGES / f"{name}-{theme}.png")
 
 
+PARTS = {"run": pictures, "seen": seen_pictures, "picker": picker_pictures}
+
 if __name__ == "__main__":
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for name in ("light", "dark"):
-        take(name, picker_only="picker" in sys.argv[1:])
+    named = [name for name in sys.argv[1:] if name in PARTS]
+    for name in ("contrast",) if "--contrast" in sys.argv else ("light", "dark"):
+        take(name, named)

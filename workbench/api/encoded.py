@@ -274,6 +274,11 @@ class Encoded(Showable, Sequence[EncodedRow]):
 
     # Showing
 
+    @property
+    def called(self) -> str:
+        """The name that lines of code give it."""
+        return "scored" if self.scores else "enc"
+
     def code(self) -> str:
         """Python that gives these tokens again."""
         named = {"train_on": self.choice.train_on, "max_length": self.choice.max_length, "packing": self.choice.packing}
@@ -281,7 +286,7 @@ class Encoded(Showable, Sequence[EncodedRow]):
         more = {**self.choice.mask.changed(), **self.choice.variables}
         extra += "".join(f", {name}={value!r}" for name, value in more.items())
         chat = f"wb.template({self.template.given!r}), " if self.template else ""
-        return f"enc = data.encode({chat}tokenizer={self.tokenizer_name!r}{extra}){self.scored_by}"
+        return f"{self.called} = data.encode({chat}tokenizer={self.tokenizer_name!r}{extra}){self.scored_by}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, without the tokens."""
@@ -310,8 +315,8 @@ class Encoded(Showable, Sequence[EncodedRow]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         if shows_pairs(self):
-            return pair_bundle(self, self.usable[0], "enc", repr(self))
-        return self.bundle(0, "enc")
+            return pair_bundle(self, self.usable[0], self.called, repr(self))
+        return self.bundle(0, self.called)
 
     def widget(self) -> Card:
         """The viewer (of preference rows the pair card) as a widget, for hosts that show widgets but not our mime type.
@@ -322,9 +327,9 @@ class Encoded(Showable, Sequence[EncodedRow]):
         from workbench.widgets.pairs import PairCard
 
         if self.usable and shows_pairs(self):
-            shown = pairs_shown(self, self.usable[0], "enc", handle=comm.WIDGET)
+            shown = pairs_shown(self, self.usable[0], self.called, handle=comm.WIDGET)
             return PairCard(compact(shown), lambda asked: comm.answered(self, asked))
-        return self.widget_at(0, "enc")
+        return self.widget_at(0, self.called)
 
     def widget_at(self, position: int, code: str, colour_by: str = "trained") -> TokenViewer:
         """The viewer as a widget, at a position; errors as `widget`."""

@@ -117,10 +117,7 @@ class TemplateDiff(Showable):
 
     def code(self) -> str:
         """Python that gives this comparison again."""
-        call = self.left._call().removeprefix("chat.render(").removesuffix(")")
-        said, _, more = call.partition(", ")
-        given = self.right.context.chat.given
-        return f"{self.left.context.chat.code()}\nchat.diff({given!r}, conversation={said}{', ' if more else ''}{more})"
+        return self.left.code()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

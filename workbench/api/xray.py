@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.api import comm
 from workbench.api.html_export import Showable
-from workbench.api.template_edit import edit_code
+from workbench.api.template_edit import edit_code, literal
 from workbench.api.template_resolution import resolution_of, resolution_view
 from workbench.api.xray_ask import OWN, ROW, Ask, Context, examine, properties
 from workbench.errors import TemplateError, WorkbenchError
@@ -85,8 +85,8 @@ class Xray(Showable):
         return self.examined.template.source != self.context.chat.info.source
 
     def code(self) -> str:
-        """Python that gives this rendering again."""
-        return "\n".join([*self._before(), self._call()])
+        """Python that gives this rendering again, or the comparison with another template."""
+        return "\n".join([*self._before(), self._call() if self.ask.against is None else self._comparison()])
 
     def _before(self) -> list[str]:
         chat = self.context.chat
@@ -95,6 +95,12 @@ class Xray(Showable):
         if not self.is_edited:
             return [chat.code()]
         return [edit_code(chat.arguments(), chat.info.source, self.examined.template.source)]
+
+    def _comparison(self) -> str:
+        options = ["add_generation_prompt=True"] if self.ask.generation_prompt else []
+        own = {OWN: self.context.own_code, ROW: f"{'data' if self.context.enc is None else 'enc'}[{self.ask.row}]"}
+        said = own.get(self.ask.conversation, f"wb.samples.{self.ask.conversation}")
+        return f"chat.diff({', '.join([literal(str(self.ask.against)), f'conversation={said}', *options])})"
 
     def _call(self) -> str:
         options = "add_generation_prompt=True" if self.ask.generation_prompt else ""

@@ -88,6 +88,7 @@ class Lines implements JinjaPane {
 
   draw(model: XrayModel): void {
     const changed = this.model?.view.source !== model.view.source;
+    const isFirst = this.model === null;
     this.model = model;
     if (changed) {
       this.states = jinjaStates(model.lines);
@@ -97,6 +98,18 @@ class Lines implements JinjaPane {
     this.rows.clear();
     this.list.replaceChildren();
     this.drawRows();
+    if (isFirst) {
+      requestAnimationFrame(() => this.begin());
+    }
+  }
+
+  /** Begin at the first line that wrote something: long templates open with dozens that did not. */
+  private begin(): void {
+    const first = this.model?.lines.findIndex((_, index) => this.makes(index + 1)) ?? -1;
+    if (first > 3 && this.node.scrollTop === 0) {
+      const row = this.rows.get(first);
+      this.node.scrollTop = this.isLong ? (first - 1) * LINE_HEIGHT : this.list.offsetTop + (row?.offsetTop ?? 0);
+    }
   }
 
   light(lines: ReadonlySet<number>, kept: number | null): void {
