@@ -4,6 +4,7 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { addCommands } from './commands';
 import { REQUEST_EVENT } from './components/askKernel';
@@ -35,8 +36,8 @@ function codeOf(event: Event): string | null {
   return typeof detail.code === 'string' ? detail.code : null;
 }
 
-function listenToComponents(notebooks: INotebookTracker): void {
-  const rows = new KernelRows();
+function listenToComponents(notebooks: INotebookTracker, trans: TranslationBundle): void {
+  const rows = new KernelRows(trans);
   document.addEventListener('wb-insert-code', event => {
     const node = origin(event);
     const code = codeOf(event);
@@ -78,8 +79,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     registry: ISettingRegistry | null
   ) => {
     if (notebooks !== null) {
-      listenToComponents(notebooks);
-      addCommands(app, notebooks, palette, (translator ?? nullTranslator).load('finetune_workbench'));
+      const trans = (translator ?? nullTranslator).load('finetune_workbench');
+      listenToComponents(notebooks, trans);
+      addCommands(app, notebooks, palette, trans);
     }
     if (registry !== null) {
       await followSettings(registry);

@@ -2,6 +2,7 @@
 import type { Kernel } from '@jupyterlab/services';
 
 import type { RequestDetail } from './components/askKernel';
+import type { Trans } from './components/component';
 import { COMM_TARGET, parseEnvelope } from './wire';
 
 interface Waiting {
@@ -14,7 +15,11 @@ class Channel {
   private readonly comm: Kernel.IComm;
   private lastId = 0;
 
-  constructor(kernel: Kernel.IKernelConnection, handle: string) {
+  constructor(
+    kernel: Kernel.IKernelConnection,
+    handle: string,
+    private readonly trans: Trans
+  ) {
     this.comm = kernel.createComm(COMM_TARGET);
     this.comm.onMsg = message => this.receive(message.content.data);
     this.comm.onClose = () => this.close();
@@ -34,7 +39,8 @@ class Channel {
   close(): void {
     const asked = [...this.waiting.values()];
     this.waiting.clear();
-    asked.forEach(item => item.reject(new Error('The kernel no longer has this object. Run the cell again.')));
+    const gone = new Error(this.trans.__('The kernel no longer has this object. Run the cell again.'));
+    asked.forEach(item => item.reject(gone));
   }
 
   private receive(data: unknown): void {
@@ -47,6 +53,8 @@ class Channel {
 
 export class KernelRows {
   private readonly channels = new WeakMap<Kernel.IKernelConnection, Map<string, Channel>>();
+
+  constructor(private readonly trans: Trans) {}
 
   ask(kernel: Kernel.IKernelConnection, detail: RequestDetail): void {
     try {
@@ -65,7 +73,7 @@ export class KernelRows {
     }
     let channel = channels.get(handle);
     if (channel === undefined || !channel.isOpen) {
-      channel = new Channel(kernel, handle);
+      channel = new Channel(kernel, handle, this.trans);
       channels.set(handle, channel);
     }
     return channel;

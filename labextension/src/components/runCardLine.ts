@@ -87,7 +87,7 @@ function smallFigures(trans: Trans): { nodes: (HTMLElement | SVGSVGElement)[]; u
   const memory = h('b');
   const spark = sparkline(trans);
   const lossBox = h('span', { class: 'wb-sub wb-small' }, trans.__('loss'), ' ', loss);
-  const memoryBox = h('span', { class: 'wb-sub wb-small wb-hn' }, memory, ' GiB');
+  const memoryBox = h('span', { class: 'wb-sub wb-small wb-hn' }, memory, ' ', trans.__('GiB'));
   const sparkBox = h('span', { class: 'wb-small' }, spark.node);
   const update = (model: RunModel): void => {
     lossBox.hidden = model.loss === null;

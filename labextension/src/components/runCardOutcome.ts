@@ -62,7 +62,7 @@ export function runSummary(
     }
     loss.set(model.loss === null ? null : formatLoss(model.loss));
     evaluation.set(bestEvaluation(model, trans));
-    memory.set(model.peakBytes === null ? null : `${formatGib(model.peakBytes)} GiB`);
+    memory.set(model.peakBytes === null ? null : trans.__('%1 GiB', formatGib(model.peakBytes)));
     const kept = model.state === 'completed' || model.checkpoints.length > 0;
     saved.set(savedFact(model, trans), kept);
     samples.set(sampleFact(model, trans));

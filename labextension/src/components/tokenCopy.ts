@@ -1,5 +1,6 @@
 /** Copies of tokens: what is selected, and texts put on the clipboard. */
 import { textOf } from './byteGroups';
+import type { Trans } from './component';
 import type { RowModel } from './rowModel';
 import type { CopyFormat, TokenRows } from './tokenRows';
 
@@ -26,7 +27,7 @@ export function copiedText(grid: HTMLElement, model: RowModel): string | null {
  *
  * HTML goes there in both forms, so that it pastes as a picture of the row and as its source.
  */
-async function toClipboard(text: string, isHtml: boolean): Promise<void> {
+async function toClipboard(text: string, isHtml: boolean, trans: Trans): Promise<void> {
   try {
     if (isHtml && typeof ClipboardItem !== 'undefined') {
       const part = (type: string): Blob => new Blob([text], { type });
@@ -36,12 +37,12 @@ async function toClipboard(text: string, isHtml: boolean): Promise<void> {
       await navigator.clipboard.writeText(text);
     }
   } catch {
-    byHand(text);
+    byHand(text, trans);
   }
 }
 
 /** Through the page's own copy command. */
-function byHand(text: string): void {
+function byHand(text: string, trans: Trans): void {
   const before = document.activeElement;
   const area = document.createElement('textarea');
   area.value = text;
@@ -54,13 +55,13 @@ function byHand(text: string): void {
     before.focus();
   }
   if (!done) {
-    throw new Error('The browser lets nothing onto its clipboard.');
+    throw new Error(trans.__('The browser lets nothing onto its clipboard.'));
   }
 }
 
 /** Put a row on the clipboard; gives how many characters that were. */
-export async function copyRow(rows: TokenRows, position: number, format: CopyFormat): Promise<number> {
+export async function copyRow(rows: TokenRows, position: number, format: CopyFormat, trans: Trans): Promise<number> {
   const text = await rows.copy(position, format);
-  await toClipboard(text, format === 'html');
+  await toClipboard(text, format === 'html', trans);
   return text.length;
 }

@@ -296,7 +296,7 @@ class Viewer implements Walked {
   }
 
   private async copy(format: CopyFormat): Promise<void> {
-    const length = await this.ask(() => copyRow(this.rows, this.position, format));
+    const length = await this.ask(() => copyRow(this.rows, this.position, format, this.trans));
     if (length !== null) {
       this.frame.tell(this.trans.__('%1 is on the clipboard, %2 characters', this.model.row.title, length));
     }
