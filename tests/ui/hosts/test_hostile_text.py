@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 WORDS_OF_THE_WIRE = {
     "kind", "state", "severity", "handle", "id", "text", "bytes", "key", "of", "chosen_by", "read", "role", "name",
     "op", "start", "end", "cut", "position", "special", "trained", "reason", "field", "line", "scale", "long", "sha256",
-    "layout", "cu_seqlens", "row", "length", "first_masked", "differs", "loss", "spans",
+    "layout", "cu_seqlens", "row", "length", "first_masked", "differs", "loss", "spans", "sources", "ended", "who",
 }  # fmt: skip
 """Members that are no free text, or are read as columns."""
 
