@@ -168,6 +168,6 @@ CHARACTERS = [
     "\ufffd replacement \uffff",
 ]
 NAMES = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "__defineGetter__", "NaN", "undefined"]
-LONG = ["<img src=x onerror=" + RUN + ">" * 400, "<b>" * 3000, "A" * 20_000 + "<script>" + RUN + "</script>"]
+LONG = ["<img src=x onerror=" + RUN + ">" * 400, "<b>" * 3000, "A" * 3000 + "<script>" + RUN + "</script>"]
 
 TEXTS = SCRIPTS + HANDLERS + VECTORS + ADDRESSES + STYLES + TEMPLATES + MARKS + CHARACTERS + NAMES + LONG
