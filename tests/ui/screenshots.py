@@ -1,8 +1,8 @@
 """Pictures of README and docs, from a real JupyterLab and a real run: `make screenshots`.
 
-Each theme opens the first notebook, runs all cells, waits for the run to end, and takes the viewer and the card; then the
-third notebook, for the X-ray and the batches; then one with three data sets, for the picker. Parts can be named, as in
-`python tests/ui/screenshots.py picker seen`; `--contrast` takes the high-contrast theme instead of light and dark.
+Each theme opens the first notebook, runs all cells, waits for the run to end, and takes the viewer and the card; then
+the third notebook, for the X-ray and the batches; then one with three data sets, for the picker. Parts can be named, as
+in `python tests/ui/screenshots.py picker seen`; `--contrast` takes the high-contrast theme instead of light and dark.
 """
 
 import os
