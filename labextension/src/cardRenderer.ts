@@ -4,6 +4,7 @@ import { Widget } from '@lumino/widgets';
 
 import { english } from './components/component';
 import type { Component, Trans } from './components/component';
+import { escapeLeaves } from './components/tokenKeys';
 
 /** Below -10, the rank of widget views, which show an error and no fallback once their kernel is gone. */
 const RANK = -20;
@@ -23,6 +24,7 @@ class CardRenderer<T> extends Widget implements IRenderMime.IRenderer {
   ) {
     super();
     this.addClass('wb-output');
+    escapeLeaves(this.node);
   }
 
   renderModel(model: IRenderMime.IMimeModel): Promise<void> {

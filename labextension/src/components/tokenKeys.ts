@@ -49,3 +49,17 @@ export function leaveTo(node: HTMLElement): void {
   }
   node.parentElement?.closest<HTMLElement>('[tabindex]')?.focus();
 }
+
+/** Escape from any control of a card that has no use of its own for it leads to what holds the output; gives an undo. */
+export function escapeLeaves(host: HTMLElement): () => void {
+  const leave = (event: KeyboardEvent): void => {
+    const card = host.firstElementChild;
+    if (event.key === 'Escape' && !event.defaultPrevented && card instanceof HTMLElement) {
+      event.preventDefault();
+      event.stopPropagation();
+      leaveTo(card);
+    }
+  };
+  host.addEventListener('keydown', leave);
+  return () => host.removeEventListener('keydown', leave);
+}

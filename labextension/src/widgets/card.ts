@@ -3,6 +3,7 @@ import { REQUEST_EVENT } from '../components/askKernel';
 import type { RequestDetail } from '../components/askKernel';
 import { english } from '../components/component';
 import type { Component, Trans } from '../components/component';
+import { escapeLeaves } from '../components/tokenKeys';
 import { parseEnvelope } from '../wire';
 import { listenTo } from './afm';
 import type { RenderContext, WidgetModel, WidgetModule } from './afm';
@@ -47,10 +48,12 @@ export function cardModule<T>(
       const card = make(parse(model.get('payload')), english);
       el.append(card.node);
       const stopAnswers = answerRequests(el, model);
+      const stopKeys = escapeLeaves(el);
       const stopChanges = listenTo(model, 'change:payload', () => card.update(parse(model.get('payload'))));
       return () => {
         stopChanges();
         stopAnswers();
+        stopKeys();
         card.dispose();
       };
     }
