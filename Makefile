@@ -55,8 +55,8 @@ unit: setup
 browser: setup
 	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 
-test: check  ## everything that has to pass
-	$(BIN)/python -m pytest -m "not faults and not parity_axolotl and not bench" $(PYTEST_ARGS)
+test: check  ## everything that has to pass; two suites side by side, one a core
+	$(MAKE) --jobs=2 --output-sync=line unit browser
 
 faults: setup  ## kill processes in every way
 	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
