@@ -1,6 +1,5 @@
 """The same cards in other hosts: Notebook 7, JupyterLab's themes and second views, nbconvert, bare widget hosts."""
 
-import json
 import re
 import subprocess
 import sys
@@ -10,29 +9,12 @@ from axe import violations
 from card_table import CARDS, SHOWN
 from component_page import open_component
 from lab_pages import all_cards, saved_notebook
-from lab_server import APPUTILS, EXTENSION, ROOT, TOKEN, jupyter_lab, menu, open_notebook
-from picker_files import notebook
+from lab_server import ROOT, TOKEN, menu, open_notebook
 from watched_page import watched
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-ROWS = """import workbench as wb
-rows = [{"messages": [{"role": "user", "content": f"Where is house {i}?"},
-                      {"role": "assistant", "content": f"House {i} is here."}]} for i in range(200)]
-enc = wb.data(rows).encode(wb.template("chatml"), tokenizer="tiny-llama")
-enc"""
 THEMES = ["JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    if not (EXTENSION / "package.json").is_file():
-        pytest.skip("the extension is not built; run jlpm build")
-    home = tmp_path_factory.mktemp("hosts")
-    with jupyter_lab(home) as served:
-        (served.files / "saved.ipynb").write_text(saved_notebook(list(all_cards(home / "cards").values())))
-        (served.files / "rows.ipynb").write_text(notebook(ROWS))
-        yield served
 
 
 @pytest.fixture
@@ -43,36 +25,35 @@ def page(browser):
     page.close()
 
 
-def in_every_card(page, check) -> None:
-    """Bring one card after the other into view, and look at it."""
-    for index, (name, card) in enumerate(SHOWN.items()):
-        page.evaluate("i => document.querySelectorAll('.jp-Notebook .jp-Cell')[i].scrollIntoView()", index)
-        page.wait_for_selector(f".jp-Cell:nth-of-type({index + 1}) {card.selector}, {card.selector}")
-        page.wait_for_timeout(300)
-        check(name, card)
+@pytest.fixture(scope="module")
+def saved(browser, lab):
+    """The saved cards in JupyterLab; themes change under them."""
+    page = browser.new_page(viewport={"width": 1300, "height": 1400}, locale="en-US")
+    page.set_default_timeout(60_000)
+    page.goto(lab.address("saved.ipynb"))
+    page.wait_for_selector(".jp-OutputArea-output .wb-card")
+    yield page
+    page.close()
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_no_card_has_a_serious_violation_in_any_theme_of_lab(page, lab, theme):
-    folder = lab.files.parent / "settings" / APPUTILS
-    (folder / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
-    page.goto(lab.address("saved.ipynb"))
-    page.wait_for_selector(".jp-OutputArea-output .wb-card")
-    page.wait_for_function(f"document.body.dataset.jpThemeName === '{theme}'")
+def test_no_card_has_a_serious_violation_in_any_theme_of_lab(saved, theme):
+    menu(saved, "Settings", "Theme", theme)
+    saved.wait_for_function(f"document.body.dataset.jpThemeName === '{theme}'")
     found = {}
-
-    def look(name, card):
-        found[name] = violations(page, f".jp-OutputArea-output {card.selector}")
-
-    in_every_card(page, look)
+    for index, (name, card) in enumerate(SHOWN.items()):
+        saved.evaluate("i => document.querySelectorAll('.jp-Notebook .jp-Cell')[i].scrollIntoView()", index)
+        saved.locator(".jp-Notebook .jp-Cell").nth(index).locator(card.selector).wait_for()
+        saved.wait_for_timeout(100)
+        found[name] = violations(saved, f".jp-OutputArea-output {card.selector}")
     assert {name: told for name, told in found.items() if told} == {}
 
 
 def test_notebook_7_shows_the_cards_and_asks_its_kernel_for_rows(page, lab):
+    page.set_default_timeout(150_000)  # the kernel imports torch
     page.goto(f"{lab.url}/notebooks/rows.ipynb?token={TOKEN}")
     page.wait_for_selector(".jp-Notebook .jp-Cell .cm-content")
-    while "idle" not in [session["kernel"]["execution_state"] for session in lab.api("GET", "/api/sessions")]:
-        page.wait_for_timeout(200)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
     page.click(".jp-Cell .cm-content")
     page.keyboard.press("Shift+Enter")
     page.wait_for_selector(".jp-OutputArea-output .wb-tokens .wb-tline")

@@ -4,21 +4,10 @@ import json
 
 import pytest
 from card_table import SHOWN
-from lab_pages import all_cards, crafted_notebook, saved_notebook
-from lab_server import EXTENSION, jupyter_lab
+from lab_pages import all_cards, saved_notebook
+from lab_server import jupyter_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    if not (EXTENSION / "package.json").is_file():
-        pytest.skip("the extension is not built; run jlpm build")
-    home = tmp_path_factory.mktemp("saved")
-    with jupyter_lab(home) as served:
-        (served.files / "saved.ipynb").write_text(saved_notebook(list(all_cards(home / "cards").values())))
-        (served.files / "crafted.ipynb").write_text(crafted_notebook(home / "cards"))
-        yield served
 
 
 def opened(browser, lab, notebook: str):
@@ -69,27 +58,28 @@ def test_every_card_of_a_saved_notebook_is_drawn_without_a_word_to_a_kernel(brow
     page.close()
 
 
-def test_a_notebook_from_a_stranger_does_nothing(browser, lab):
+@pytest.fixture(scope="module")
+def strange(browser, lab):
+    """The stranger's notebook, looked at from top to bottom."""
     page = opened(browser, lab, "crafted.ipynb")
-    count = len(json.loads((lab.files / "crafted.ipynb").read_text())["cells"])
-    scroll_through(page, count)
+    scroll_through(page, len(json.loads((lab.files / "crafted.ipynb").read_text())["cells"]))
     page.wait_for_timeout(500)
-    assert page.evaluate("window.__pwned") is None and page.dialogs == []
-    assert foreign(page, lab) == []
-    assert comms(page) == []
-    assert page.evaluate("[...document.querySelectorAll('.wb-card img')].map(i => i.src)") == []
-    assert page.evaluate("({}).x") is None
+    yield page
     page.close()
 
 
-def test_a_malformed_output_is_a_sentence_and_the_page_goes_on(browser, lab):
-    page = opened(browser, lab, "crafted.ipynb")
-    count = len(json.loads((lab.files / "crafted.ipynb").read_text())["cells"])
-    scroll_through(page, count)
-    sentences = page.locator(".wb-output-error").all_text_contents()
+def test_a_notebook_from_a_stranger_does_nothing(strange, lab):
+    assert strange.evaluate("window.__pwned") is None and strange.dialogs == []
+    assert foreign(strange, lab) == []
+    assert comms(strange) == []
+    assert strange.evaluate("[...document.querySelectorAll('.wb-card img')].map(i => i.src)") == []
+    assert strange.evaluate("({}).x") is None
+
+
+def test_a_malformed_output_is_a_sentence_and_the_page_goes_on(strange):
+    sentences = strange.locator(".wb-output-error").all_text_contents()
     assert len(sentences) >= 30
     assert all("Run the cell again." in text for text in sentences)
-    page.close()
 
 
 def test_without_our_extension_the_static_html_is_shown(browser, tmp_path):
