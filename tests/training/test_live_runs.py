@@ -202,6 +202,20 @@ def test_readers_in_two_processes_see_one_log(live):
 
 
 @pytest.mark.training
+def test_a_live_run_shows_the_batch_of_its_next_step_and_of_one_to_come(live):
+    from workbench.api.run import attach
+
+    before = steps_so_far(live)
+    shown = attach(live.dir).tap(60)
+    assert shown.verdict["state"] == "agrees" and shown.verdict["step"] > before
+    assert shown.losses is not None and shown.losses[0][0] is None
+    later = steps_so_far(live) + 40
+    assert attach(live.dir).batch(later).verdict["step"] == later
+    with pytest.raises(RunError, match="step 1 cannot be captured"):
+        attach(live.dir).batch(1)
+
+
+@pytest.mark.training
 def test_stop_ends_a_running_sample_leaves_a_checkpoint_and_lets_go(live):
     """Last of this file: it ends the run."""
     sample = live.sample("long", gen={"max_new_tokens": 1900, "min_new_tokens": 1900})
@@ -263,17 +277,3 @@ def test_the_trainer_gets_no_part_of_the_notebook_kernels_environment(monkeypatc
     assert "JPY_PARENT_PID" not in environment and "JUPYTER_TOKEN" not in environment
     assert environment["WORKBENCH_TEST"] == "kept"
     assert environment["HF_HUB_DISABLE_TELEMETRY"] == "1"
-
-
-@pytest.mark.training
-def test_a_live_run_shows_the_batch_of_its_next_step_and_of_one_to_come(live):
-    from workbench.api.run import attach
-
-    before = steps_so_far(live)
-    shown = attach(live.dir).tap(60)
-    assert shown.verdict["state"] == "agrees" and shown.verdict["step"] > before
-    assert shown.losses is not None and shown.losses[0][0] is None
-    later = steps_so_far(live) + 40
-    assert attach(live.dir).batch(later).verdict["step"] == later
-    with pytest.raises(RunError, match="step 1 cannot be captured"):
-        attach(live.dir).batch(1)

@@ -108,5 +108,5 @@ def test_restarted_kernel_is_told_and_the_row_stays(page):
     page.wait_for_function("/\\| Idle/.test(document.body.innerText)")
     page.fill(".wb-rowno", "90")
     page.keyboard.press("Enter")
-    page.wait_for_selector(".wb-tokens > [role=status]:not(.wb-vh)")
+    page.wait_for_selector(".wb-tokens > [role=status]:not(.wb-vh, .wb-hint)")
     assert page.inner_text(".wb-title") == "Row 150"
