@@ -1,5 +1,7 @@
 """`wb.tap`: what is shown of a trainer's batches is what TRL's trainers train on, and looking changes nothing."""
 
+import importlib
+
 import pytest
 import tap_trainers as trainers
 
@@ -176,6 +178,16 @@ def test_only_the_last_batches_are_kept(tmp_path):
     with wb.tap(trainer, keep=1) as tap:
         trainer.train()
     assert tap.to_dict()["seen"] == 2 and [item.received.index for item in tap.batches] == [1]
+
+
+@pytest.mark.parametrize("name", ["ORPO", "CPO"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_trainers_with_collators_of_their_own_are_refused_before_anything_is_hooked(name):
+    module = importlib.import_module(f"trl.experimental.{name.lower()}")
+    trainer = object.__new__(getattr(module, f"{name}Trainer"))
+    with pytest.raises(RunError, match=f"{name}Trainer is not") as caught:
+        wb.tap(trainer)
+    assert caught.value.code == "WB660" and "DPOTrainer" in str(caught.value.remedy)
 
 
 def test_what_is_no_trainer_is_refused():

@@ -74,7 +74,11 @@ class BatchTokens(Showable):
 
     def questions(self) -> dict[str, comm.Question]:
         """What the page can ask."""
-        return comm.row_questions(self)
+        source = self.shown.batches.source
+        return {
+            **comm.row_questions(self),
+            "source": lambda asked: {"payload": source.source_payload(int(asked["row"]))},
+        }
 
     def row_at(self, position: int) -> dict[str, Any]:
         """View of one row of the batch, of the tokens around the first difference where it is too long for the page."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workbench.api.tap import Tap
     from workbench.widgets.card import Card
 
-PAIRED = ("dpo", "reward", "orpo", "cpo")
+PAIRED = ("dpo", "reward")
 
 
 @dataclass(frozen=True, eq=False)

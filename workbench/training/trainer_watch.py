@@ -27,8 +27,6 @@ KINDS = {
     "RewardTrainer": "reward",
     "GRPOTrainer": "grpo",
     "RLOOTrainer": "rloo",
-    "ORPOTrainer": "orpo",
-    "CPOTrainer": "cpo",
 }
 ROLLOUTS = ("grpo", "rloo")
 THUMBNAIL = 96

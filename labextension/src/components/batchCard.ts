@@ -16,7 +16,7 @@ import type { Place } from './batchLanes';
 import { verdictStrip } from './batchVerdict';
 import { spokenDocument } from './batchWords';
 import { codeLine } from './codeLine';
-import { h, liveRegion, on } from './component';
+import { h, liveRegion, nodesIn, on } from './component';
 import type { Component, Trans } from './component';
 import { leaveTo, obeyKeys } from './tokenKeys';
 import type { KeyActions } from './tokenKeys';
@@ -30,6 +30,9 @@ const sourceAnswer = object({ payload: (value: unknown): TokensPayload => parseT
 type SourceAnswer = Parsed<typeof sourceAnswer>;
 
 const MOST_KEPT = 60;
+const MOST_NODES = 1000;
+/** Nodes of a data row's viewer without its tokens. */
+const NODES_OF_VIEWER = 270;
 
 class Card {
   readonly node = h('section', { class: 'wb-card wb-batch' });
@@ -51,6 +54,7 @@ class Card {
   private source: Component<TokensPayload> | null = null;
   private attention = false;
   private asked = 0;
+  private cameFrom: 'lanes' | 'tokens' = 'lanes';
   private payload: BatchPayload;
 
   constructor(
@@ -197,7 +201,17 @@ class Card {
       return;
     }
     this.closeSource();
-    this.source = tokenViewer({ payload: answer.payload }, this.trans);
+    const fromTokens = this.panel?.node.contains(document.activeElement) ?? false;
+    this.panel?.node.remove();
+    this.source = tokenViewer(
+      {
+        payload: answer.payload,
+        nodes: MOST_NODES - NODES_OF_VIEWER - nodesIn(this.node),
+        leave: () => this.leaveSource()
+      },
+      this.trans
+    );
+    this.cameFrom = fromTokens ? 'tokens' : 'lanes';
     const close = h('button', { class: 'wb-btn', type: 'button' }, this.trans.__('Close the data row'));
     on(close, 'click', () => this.leaveSource(), this.listeners.signal);
     this.sourceBox.replaceChildren(
@@ -227,11 +241,19 @@ class Card {
     this.source = null;
     this.sourceBox.replaceChildren();
     this.sourceBox.hidden = true;
+    if (this.panel !== null) {
+      this.panelBox.replaceChildren(this.panel.node);
+    }
   }
 
+  /** Back to where the data row was opened from. */
   private leaveSource(): void {
     this.closeSource();
-    this.lanes.focus();
+    if (this.cameFrom === 'tokens' && this.panel !== null) {
+      this.panel.tokens.focus();
+    } else {
+      this.lanes.focus();
+    }
   }
 
   private setAttention(shown: boolean): void {

@@ -153,3 +153,13 @@ export function uniqueId(prefix: string): string {
   lastId += 1;
   return `${prefix}-${lastId}-${Math.random().toString(36).slice(2, 7)}`;
 }
+
+/** DOM nodes of a part of the page: elements and texts, itself included. */
+export function nodesIn(node: Node): number {
+  const walker = document.createTreeWalker(node, NodeFilter.SHOW_ALL);
+  let count = 1;
+  while (walker.nextNode() !== null) {
+    count += 1;
+  }
+  return count;
+}

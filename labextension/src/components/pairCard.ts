@@ -15,10 +15,16 @@ import { pairPart, PARTS } from './pairSide';
 import type { PairPart, PartName } from './pairSide';
 import { stepBar } from './stepBar';
 import { differenceLine } from './tokenHeader';
+import { shareNodes } from './tokenBudget';
 import { tokenInspector } from './tokenInspector';
 import { leaveTo, obeyKeys } from './tokenKeys';
 
 const MOST_KEPT = 60;
+/** Nodes for the tokens of all parts; the rest of a thousand is for the card around them. */
+const NODES = 620;
+/** About as many as a token, and a part without tokens, need. */
+const NODES_PER_TOKEN = 3;
+const NODES_PER_PART = 40;
 
 export interface PairCardProps {
   readonly payload: PairsPayload;
@@ -57,6 +63,7 @@ class PairCard {
         name,
         {
           pair: this.pair,
+          nodes: at => this.nodesOf(at),
           onCurrent: (at, token) => this.inspect(at, token),
           onHover: (at, token) => this.hover(at, token),
           toParting: () => this.toParting()
@@ -108,6 +115,15 @@ class PairCard {
       throw new Error(this.trans.__('the payload has no pair'));
     }
     return first;
+  }
+
+  /** What a short prompt does not need goes to the sides. */
+  private nodesOf(name: PartName): number {
+    const { prompt, chosen, rejected } = this.pair;
+    const needs = [prompt, chosen.row, rejected.row].map(
+      row => NODES_PER_PART + NODES_PER_TOKEN * row.tokens.id.length
+    );
+    return shareNodes(NODES, needs)[PARTS.indexOf(name)] ?? 0;
   }
 
   /** The payload's code for the pair that is shown now; a batch is shown whole, its code stays. */

@@ -20,6 +20,8 @@ export interface PairPart {
 
 export interface PairPartProps {
   readonly pair: Pair;
+  /** Nodes of the page that the tokens of the part may need. */
+  nodes(name: PartName): number;
   onCurrent(name: PartName, token: number): void;
   onHover(name: PartName, token: number | null): void;
   toParting(): void;
@@ -81,6 +83,7 @@ export function pairPart(name: PartName, props: PairPartProps, trans: Trans): Pa
   const grid = tokenGrid(
     {
       model,
+      nodes: () => props.nodes(name),
       onCurrent: token => props.onCurrent(name, token),
       onHover: token => props.onHover(name, token),
       onView: () => undefined

@@ -5,11 +5,30 @@ import type { Trans } from './component';
 import { rowModel } from './rowModel';
 import type { RowModel } from './rowModel';
 import { advantageWords, signed, signOf } from './rolloutsWords';
+import { plainColouring, valueOf } from './tokenColours';
 import { tokenGrid } from './tokenGrid';
 import type { TokenGrid } from './tokenGrid';
 import { tokenInspector } from './tokenInspector';
 
 const NO_TEMPLATE = null;
+
+/** Coloured by the sign of each token's own advantage; one for the whole completion where tokens have none. */
+function modelOf(completion: Completion): RowModel {
+  const { row, advantage } = completion;
+  return {
+    ...rowModel(row),
+    colouring: {
+      ...plainColouring,
+      classOf: token => `wb-tadv-${signOf(valueOf(row, 'advantage', token) ?? advantage)}`
+    }
+  };
+}
+
+/** Whether tokens of the completion have advantages of their own. */
+function differsByToken(completion: Completion): boolean {
+  const given = (completion.row.measures['advantage'] ?? []).filter(value => value !== null);
+  return new Set(given).size > 1;
+}
 
 export interface OpenCompletion {
   readonly node: HTMLElement;
@@ -21,7 +40,7 @@ export interface OpenCompletion {
 }
 
 export function openCompletion(completion: Completion, payload: () => RolloutsPayload, trans: Trans): OpenCompletion {
-  let model = rowModel(completion.row);
+  let model = modelOf(completion);
   const inspector = tokenInspector(trans);
   const inspect = (token: number): void =>
     inspector.update({ model, token, payload: { template: NO_TEMPLATE, reasons: payload().reasons } });
@@ -48,7 +67,13 @@ export function openCompletion(completion: Completion, payload: () => RolloutsPa
     head.replaceChildren(
       h('h4', { class: 'wb-h' }, trans.__('Completion %1', shown.index)),
       h('span', { class: `wb-adv wb-adv-${sign}` }, signed(shown.advantage)),
-      h('span', { class: 'wb-sub' }, advantageWords(shown.advantage, trans)),
+      h(
+        'span',
+        { class: 'wb-sub' },
+        differsByToken(shown)
+          ? trans.__('mean; each token has an advantage of its own')
+          : advantageWords(shown.advantage, trans)
+      ),
       h(
         'span',
         { class: 'wb-sub' },
@@ -68,7 +93,7 @@ export function openCompletion(completion: Completion, payload: () => RolloutsPa
       return model;
     },
     show: shown => {
-      model = rowModel(shown.row);
+      model = modelOf(shown);
       grid.update(model);
       draw(shown);
     },

@@ -87,6 +87,7 @@ export function keyHelp(trans: Trans): HTMLElement {
     ['j k', trans.__('next, previous row')],
     ['l', trans.__('list of rows')],
     ['n', trans.__('next problem')],
+    ['p', trans.__('batch or data row')],
     ['w', trans.__('spaces')],
     ['c', trans.__('colour by')],
     ['i', trans.__('inspector')],

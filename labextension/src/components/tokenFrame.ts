@@ -1,5 +1,6 @@
 /** What stands around the tokens: heading, notes, list of keys, and what is said aloud. */
 import type { TokensPayload } from '../wire';
+import { NoKernelError } from './askKernel';
 import { h, liveRegion } from './component';
 import type { Trans } from './component';
 import type { RowModel } from './rowModel';
@@ -13,6 +14,7 @@ export class Frame {
   readonly help = h('div', { class: 'wb-help', hidden: true });
   readonly live: HTMLElement;
   private readonly voice = liveRegion();
+  private asking = 0;
 
   constructor(private readonly trans: Trans) {
     this.live = this.voice.node;
@@ -26,6 +28,31 @@ export class Frame {
   toggleHelp(): void {
     this.help.hidden = !this.help.hidden;
     this.help.replaceChildren(...(this.help.hidden ? [] : [keyHelp(this.trans)]));
+  }
+
+  /** Whether an answer is waited for. */
+  get isBusy(): boolean {
+    return this.asking > 0;
+  }
+
+  /** Do what may ask the kernel; what goes wrong is told. `draw` shows whether an answer is waited for. */
+  async ask<T>(work: () => Promise<T>, draw: () => void): Promise<T | null> {
+    this.asking += 1;
+    try {
+      const working = work();
+      draw();
+      return await working;
+    } catch (error) {
+      this.tell(
+        error instanceof NoKernelError
+          ? this.trans.__('Only the rows saved in this output can be shown. Run the cell again to see others.')
+          : String(error instanceof Error ? error.message : error)
+      );
+      return null;
+    } finally {
+      this.asking -= 1;
+      draw();
+    }
   }
 
   /** Say something that is seen too. */

@@ -14,16 +14,15 @@ import { Flash } from './tokenFlash';
 import { spokenToken } from './tokenInspector';
 import { arrange, BLOCK_PADDING, keepsPlaces, LINE_HEIGHT } from './tokenItems';
 import type { Items } from './tokenItems';
-import { canvasMeasure, isRun, layoutLines, linesWithin, runEnd, shapeOf } from './tokenLayout';
+import { fitLines } from './tokenBudget';
+import { canvasMeasure, isRun, layoutLines, runEnd, shapeOf } from './tokenLayout';
 import type { Line } from './tokenLayout';
 import { mount } from './tokenMount';
 import type { Key } from './tokenMount';
 
 const MOST_HEIGHT = 460;
-const OVERSCAN_LINES = 2;
-/** Nodes for tokens; the rest of a thousand is for the card around them. */
-const NODE_BUDGET = 700;
-const NODES_PER_BLOCK = 12;
+/** Nodes for tokens where a card has one grid; the rest of a thousand is for the card around them. */
+export const NODE_BUDGET = 700;
 const NARROW_LABEL = 20;
 const DEFAULT_WIDTH = 520;
 
@@ -36,14 +35,14 @@ export interface TokenGrid extends Component<RowModel> {
   focus(): void;
   /** The same tokens, coloured or labelled another way; these cells changed and are marked for a moment. */
   relabel(model: RowModel, changed: readonly number[]): void;
-  /** Leave nodes of the page to something beside the tokens. */
-  reserve(nodes: number): void;
-  /** Leave the page to another view, or come back. */
+  /** Leave the page to another view, or come back and keep to the nodes that there are now. */
   rest(resting: boolean): void;
 }
 
 export interface TokenGridProps {
   readonly model: RowModel;
+  /** Nodes of the page that the grid may need, read when it is laid out; `NODE_BUDGET` unless said otherwise. */
+  nodes?(): number;
   onCurrent(token: number): void;
   onHover(token: number | null): void;
   onView(from: number, to: number): void;
@@ -72,7 +71,7 @@ class Grid {
   private hovered: number | null = null;
   private readonly flash = new Flash(this.window);
   private resting = false;
-  private reserved = 0;
+  private overscan = 2;
 
   constructor(
     private model: RowModel,
@@ -116,13 +115,6 @@ class Grid {
       this.layout();
     }
     this.flash.mark(changed);
-  }
-
-  reserve(nodes: number): void {
-    this.reserved = nodes;
-    if (!this.resting) {
-      this.layout();
-    }
   }
 
   rest(resting: boolean): void {
@@ -249,9 +241,14 @@ class Grid {
 
   private layout(): void {
     this.width = this.textWidth();
-    this.lines = layoutLines(this.model, canvasMeasure(this.probe), Math.max(80, this.width - 4));
-    const most = linesWithin(this.lines, NODES_PER_BLOCK, NODE_BUDGET - this.reserved) - 2 * OVERSCAN_LINES;
-    this.node.style.setProperty('max-height', `${Math.min(MOST_HEIGHT, Math.max(3, most) * LINE_HEIGHT)}px`);
+    const fitted = fitLines(
+      width => layoutLines(this.model, canvasMeasure(this.probe), width),
+      Math.max(80, this.width - 4),
+      this.props.nodes?.() ?? NODE_BUDGET
+    );
+    this.lines = fitted.lines;
+    this.overscan = fitted.overscan;
+    this.node.style.setProperty('max-height', `${Math.min(MOST_HEIGHT, fitted.shown * LINE_HEIGHT)}px`);
     const hadFocus = this.node.contains(document.activeElement) && document.activeElement !== this.node;
     this.mounted.forEach(node => node.remove());
     this.mounted = new Map();
@@ -320,7 +317,7 @@ class Grid {
       return;
     }
     const height = this.node.clientHeight || MOST_HEIGHT;
-    const margin = OVERSCAN_LINES * LINE_HEIGHT;
+    const margin = this.overscan * LINE_HEIGHT;
     const first = this.itemAt(this.node.scrollTop - margin);
     const last = this.itemAt(this.node.scrollTop + height + margin);
     const hadFocus = this.node.contains(document.activeElement) && document.activeElement !== this.node;
@@ -390,7 +387,6 @@ export function tokenGrid(props: TokenGridProps, trans: Trans): TokenGrid {
     focus: () => grid.focus(),
     update: model => grid.show(model),
     relabel: (model, changed) => grid.relabel(model, changed),
-    reserve: nodes => grid.reserve(nodes),
     rest: resting => grid.rest(resting),
     dispose: () => grid.dispose()
   };

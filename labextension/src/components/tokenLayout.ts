@@ -316,22 +316,6 @@ export function layoutLines(model: RowModel, measure: Measure, width: number): r
   return model.blocks.flatMap((_, block) => breakBlock(model, block, measure, extents, width));
 }
 
-/** Most lines in a row such that no window of that many lines needs more than `budget` nodes; Infinity if all fit. */
-export function linesWithin(lines: readonly Line[], perBlock: number, budget: number): number {
-  let most = Infinity;
-  let from = 0;
-  let nodes = 0;
-  lines.forEach((line, index) => {
-    nodes += line.nodes + (lines[index - 1]?.block === line.block ? 0 : perBlock);
-    while (nodes > budget && from < index) {
-      most = Math.min(most, index - from);
-      nodes -= lines[from]?.nodes ?? 0;
-      from += 1;
-    }
-  });
-  return most;
-}
-
 /** Measure with a canvas, each text once; the font is the computed font of `probe`. */
 export function canvasMeasure(probe: HTMLElement): Measure {
   const context = document.createElement('canvas').getContext('2d');

@@ -4,7 +4,6 @@
  * Knows rows and keys; drawing is done by the parts. Rows that are not in the output are asked of the kernel.
  */
 import type { Row, TokensPayload } from '../wire';
-import { NoKernelError } from './askKernel';
 import { codeLine } from './codeLine';
 import { h } from './component';
 import type { Component, Trans } from './component';
@@ -17,7 +16,7 @@ import type { ColourBy } from './tokenColours';
 import { copyRow } from './tokenCopy';
 import { legend } from './tokenFoot';
 import { Frame } from './tokenFrame';
-import { tokenGrid } from './tokenGrid';
+import { NODE_BUDGET, tokenGrid } from './tokenGrid';
 import { colourHint } from './tokenHint';
 import { tokenInspector } from './tokenInspector';
 import { leaveTo, obeyKeys } from './tokenKeys';
@@ -26,6 +25,8 @@ import { tokenMap } from './tokenMap';
 import { LIST_NODES, tokenRowList } from './tokenRowList';
 import { TokenRows } from './tokenRows';
 import type { CopyFormat, Policy } from './tokenRows';
+import { Source } from './tokenSource';
+import type { Sourced } from './tokenSource';
 import { tokenTable } from './tokenTable';
 import { changedTokens, codeOf, isClean, kindsOf, nextBlock } from './tokenViewed';
 import { Problems, Search } from './tokenWalk';
@@ -35,12 +36,17 @@ export interface TokenViewerProps {
   readonly payload: TokensPayload;
   /** Whether spaces are marked at first; yes unless said otherwise. */
   readonly spaces?: boolean;
+  /** Nodes of the page that the tokens may need; `NODE_BUDGET` unless said otherwise. */
+  readonly nodes?: number;
+  /** Back to the batch that the row was opened from. */
+  leave?(): void;
 }
 
-class Viewer implements Walked {
+class Viewer implements Walked, Sourced {
   readonly node = h('section', { class: 'wb-card wb-tokens' });
   model: RowModel;
   position: number;
+  payload: TokensPayload;
   private readonly listeners = new AbortController();
   private readonly frame: Frame;
   private readonly main = h('div', { class: 'wb-main' });
@@ -56,12 +62,11 @@ class Viewer implements Walked {
   private readonly code;
   private readonly search;
   private readonly problems;
+  private readonly source;
   private colour: ColourBy;
   private spaces: boolean;
-  private asking = 0;
   private walking: Promise<void> = Promise.resolve();
   private isTable = false;
-  private payload: TokensPayload;
 
   constructor(
     props: TokenViewerProps,
@@ -74,6 +79,7 @@ class Viewer implements Walked {
     this.rows = new TokenRows(this.node, payload);
     this.search = new Search(this, this.rows);
     this.problems = new Problems(this, this.rows);
+    this.source = new Source(this, words => this.frame.tell(words), trans, props.leave);
     this.position = payload.first;
     this.colour = isColour(payload.colour_by) ? payload.colour_by : 'trained';
     this.model = this.modelOf(this.rows.first() ?? emptyRow(payload.title));
@@ -82,6 +88,7 @@ class Viewer implements Walked {
     this.grid = tokenGrid(
       {
         model: this.model,
+        nodes: () => (props.nodes ?? NODE_BUDGET) - (this.list.node.hidden ? 0 : LIST_NODES),
         onCurrent: token => this.inspect(token),
         onHover: token => this.inspect(token ?? this.grid.current),
         onView: (from, to) => this.map.frame(from, to)
@@ -128,11 +135,17 @@ class Viewer implements Walked {
   }
 
   update(payload: TokensPayload): void {
+    this.source.forget();
+    this.open(payload);
+  }
+
+  open(payload: TokensPayload): void {
     const stays = payload.handle !== null && payload.handle === this.payload.handle;
     this.payload = payload;
     this.rows.show(payload);
     if (!stays || this.rows.known(this.position) === null) {
       this.position = payload.first;
+      this.list.close();
     }
     this.show(this.rows.known(this.position) ?? this.rows.first() ?? emptyRow(payload.title));
   }
@@ -149,7 +162,7 @@ class Viewer implements Walked {
   }
 
   async goToRow(position: number, token = 0): Promise<boolean> {
-    if (this.asking > 0 || position === this.position || position < 0 || position >= this.payload.row_count) {
+    if (this.frame.isBusy || position === this.position || position < 0 || position >= this.payload.row_count) {
       this.drawBar();
       return false;
     }
@@ -165,23 +178,8 @@ class Viewer implements Walked {
     return true;
   }
 
-  async ask<T>(work: () => Promise<T>): Promise<T | null> {
-    this.asking += 1;
-    try {
-      const working = work();
-      this.drawBar();
-      return await working;
-    } catch (error) {
-      this.frame.tell(
-        error instanceof NoKernelError
-          ? this.trans.__('Only the rows saved in this output can be shown. Run the cell again to see others.')
-          : String(error instanceof Error ? error.message : error)
-      );
-      return null;
-    } finally {
-      this.asking -= 1;
-      this.drawBar();
-    }
+  ask<T>(work: () => Promise<T>): Promise<T | null> {
+    return this.frame.ask(work, () => this.drawBar());
   }
 
   private modelOf(row: Row): RowModel {
@@ -224,7 +222,7 @@ class Viewer implements Walked {
   }
 
   private drawBar(): void {
-    this.node.setAttribute('aria-busy', String(this.asking > 0));
+    this.node.setAttribute('aria-busy', String(this.frame.isBusy));
     const tokens = this.problems.here;
     const index = tokens.indexOf(this.grid.current);
     this.bar.update({
@@ -237,7 +235,7 @@ class Viewer implements Walked {
       problem: index < 0 ? null : index,
       kinds: kindsOf(this.payload, this.rows.values),
       kind: this.problems.kind,
-      busy: this.asking > 0,
+      busy: this.frame.isBusy,
       isBatch: this.payload.kind === 'batch',
       clean: isClean(this.payload, this.rows.values),
       isListed: !this.list.node.hidden,
@@ -358,7 +356,7 @@ class Viewer implements Walked {
       this.list.close();
       this.go(this.grid.current, true);
     }
-    this.grid.reserve(this.list.node.hidden ? 0 : LIST_NODES);
+    this.grid.rest(this.isTable);
     this.drawBar();
   }
 
@@ -374,6 +372,7 @@ class Viewer implements Walked {
       k: () => void this.goToRow(this.position - 1),
       l: () => this.toggleList(),
       n: () => this.inTurn(() => this.problems.next()),
+      p: () => this.inTurn(() => this.source.toggle()),
       w: () => this.setSpaces(!this.spaces),
       c: () => this.setColour(nextColour(this.model.row, this.model.colouring.by)),
       i: () => this.main.classList.toggle('wb-noinsp'),

@@ -1,11 +1,16 @@
 """The token viewer's keys and its kernel side, as a user meets them."""
 
 import copy
+import json
 
 import pytest
+from batch_payloads import batch
 from component_page import open_component
 from looking import CURRENT, current, drawn, tokens_of
-from payloads import COOK, cook, long_row, payload, row
+from payloads import COOK, cook, long_row, packed, payload, row
+
+from workbench.api import comm
+from workbench.views import TOKENS_MIME
 
 pytestmark = pytest.mark.browser
 
@@ -269,3 +274,61 @@ def test_trained_is_told_without_colours(browser, widgets):
     border = page.eval_on_selector(".wb-tline .wb-trained", "n => getComputedStyle(n).borderBottom")
     assert border.startswith("2px solid")
     context.close()
+
+
+# ---------------------------------------------------------------- p: batch and data row
+
+
+@pytest.fixture
+def batch_tokens(page, widgets):
+    """`batch.tokens` in the page, and what answers its questions."""
+    shown = batch().tokens
+    made = json.loads(json.dumps(shown._repr_mimebundle_()[TOKENS_MIME]))
+    open_component(page, widgets, "tokens", {"payload": made | {"handle": "batch-1"}})
+
+    def answer() -> dict:
+        page.wait_for_function("sent.length === 1")
+        (asked,) = page.evaluate("() => { const all = window.sent; window.sent = []; return all; }")
+        page.evaluate("message => model.receive(message)", json.loads(json.dumps(comm.answered(shown, asked))))
+        return asked
+
+    return page, shown.shown, answer
+
+
+def test_p_goes_to_the_data_row_of_the_token_and_back(batch_tokens):
+    page, shown, answer = batch_tokens
+    document = shown.lanes[0].documents[1]
+    page.focus(CURRENT)
+    page.keyboard.press("Shift+ArrowRight")
+    while current(page) <= document.start:
+        page.keyboard.press("Shift+ArrowRight")
+    token = current(page)
+    at = next(item for item in shown.lanes[0].documents if item.start <= token < item.start + item.length)
+    page.keyboard.press("p")
+    asked = answer()
+    assert (asked["op"], asked["row"]) == ("source", at.row)
+    page.wait_for_function(f"document.querySelector('.wb-title').textContent.startsWith('Row {at.row}')")
+    assert page.inner_text(".wb-code pre") == f"enc[{at.row}]"
+    assert current(page) == token - at.start
+    assert f"Data row {at.row}." in page.inner_text(".wb-tokens > [role='status']")
+    page.keyboard.press("p")
+    page.wait_for_function("document.querySelector('.wb-title').textContent.startsWith('Packed row 0')")
+    assert current(page) == token and page.evaluate("document.activeElement.dataset.i") == str(token)
+    assert page.inner_text(".wb-code pre").endswith(".tokens")
+
+
+def test_p_says_so_where_there_is_no_batch_and_is_among_the_keys(show):
+    page = show(row(COOK[:3]))
+    page.focus(CURRENT)
+    page.keyboard.press("p")
+    page.wait_for_selector("text=This row is not part of a batch")
+    page.keyboard.press("?")
+    assert "batch or data row" in page.inner_text(".wb-keys")
+
+
+def test_p_without_a_kernel_stays_in_the_batch_and_says_why(show):
+    page = show(packed(), kind="batch")
+    page.focus(CURRENT)
+    page.keyboard.press("p")
+    page.wait_for_selector("text=Run the cell again to see others.")
+    assert page.inner_text(".wb-title").startswith("Packed row 0")

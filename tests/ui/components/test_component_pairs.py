@@ -173,7 +173,7 @@ def test_hostile_text_is_text(show_pairs):
 def test_long_pair_stays_within_the_node_budget(show_pairs):
     words = " and more notes are added to the book" * 900
     page = show_pairs(pair(chosen=CHOSEN + words, rejected=REJECTED + words))
-    assert nodes_in(page, ".wb-pairs") <= 1500
+    assert nodes_in(page, ".wb-pairs") <= 1000
 
 
 @pytest.mark.parametrize(

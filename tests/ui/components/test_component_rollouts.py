@@ -175,3 +175,22 @@ def test_payload_of_another_shape_is_refused(show_rollouts, change, words):
         "p => { try { model.set('payload', p); return ''; } catch (e) { return e.message; } }", broken
     )
     assert words in message
+
+
+def test_tokens_are_coloured_by_their_own_advantage_and_the_inspector_names_it(show_rollouts):
+    shown = completion(0, "In house 7.", 0.1)
+    count = len(shown["row"]["tokens"]["id"])
+    shown["row"]["measures"]["advantage"] = [[0.5, -0.25, 0.0][i % 3] for i in range(count)]
+    page = show_rollouts(group(completions=[shown]))
+    signs = page.eval_on_selector_all(
+        ".wb-opened .wb-tline [data-i]", "all => all.map(n => /wb-tadv-(\\w+)/.exec(n.className)[1])"
+    )
+    assert signs == [["plus", "minus", "zero"][i % 3] for i in range(count)]
+    styles = page.eval_on_selector_all(
+        ".wb-opened .wb-tline [data-i]", "all => all.slice(0, 3).map(n => getComputedStyle(n).borderBottomStyle)"
+    )
+    assert styles == ["solid", "dashed", "dotted"]
+    assert "each token has an advantage of its own" in page.inner_text(".wb-opened .wb-parthead")
+    page.click(".wb-opened .wb-tline [data-i='1']")
+    facts = page.inner_text(".wb-insp")
+    assert "Advantage" in facts and "−0.25" in facts
