@@ -14,7 +14,9 @@ export type Keys = Readonly<Record<string, () => void>>;
 export function listenForKeys(node: HTMLElement, keys: Keys, signal: AbortSignal): void {
   let focused: AbortController | null = null;
   const keep = (event: KeyboardEvent): void => {
-    node.toggleAttribute('data-lm-suppress-shortcuts', !(event.ctrlKey || event.metaKey || event.altKey));
+    /* On the focused element itself: bindings of the notebook end in `:focus`, and the walk up from it begins there. */
+    const target = event.target instanceof Element && node.contains(event.target) ? event.target : node;
+    target.toggleAttribute('data-lm-suppress-shortcuts', !(event.ctrlKey || event.metaKey || event.altKey));
   };
   on(
     node,

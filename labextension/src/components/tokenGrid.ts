@@ -248,7 +248,7 @@ class Grid {
     );
     this.lines = fitted.lines;
     this.overscan = fitted.overscan;
-    this.node.style.setProperty('max-height', `${Math.min(MOST_HEIGHT, fitted.shown * LINE_HEIGHT)}px`);
+    this.node.style.setProperty('--wb-toks-height', `${Math.min(MOST_HEIGHT, fitted.shown * LINE_HEIGHT)}px`);
     const hadFocus = this.node.contains(document.activeElement) && document.activeElement !== this.node;
     this.mounted.forEach(node => node.remove());
     this.mounted = new Map();

@@ -8,12 +8,14 @@ export type KeyActions = Readonly<Record<string, (shift: boolean) => void>>;
  * Obey keys while the focus is inside `node`, never otherwise.
  *
  * Lab takes the keys of its command mode on their way down, at the document. While the focus is here, plain keys are
- * ours; keys with Ctrl, Alt or Cmd stay Lab's.
+ * ours; keys with Ctrl, Alt or Cmd stay Lab's. What tells Lab so is on the focused element itself: the walk up from it
+ * ends there, and the notebook's bindings end in `:focus`, which the element would match before any parent is looked at.
  */
 export function obeyKeys(node: HTMLElement, actions: KeyActions, signal: AbortSignal): void {
   let focused: AbortController | null = null;
   const suppress = (event: KeyboardEvent): void => {
-    node.toggleAttribute('data-lm-suppress-shortcuts', !(event.ctrlKey || event.metaKey || event.altKey));
+    const target = event.target instanceof Element && node.contains(event.target) ? event.target : node;
+    target.toggleAttribute('data-lm-suppress-shortcuts', !(event.ctrlKey || event.metaKey || event.altKey));
   };
   on(
     node,

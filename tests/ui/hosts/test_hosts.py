@@ -60,8 +60,10 @@ def test_notebook_7_shows_the_cards_and_asks_its_kernel_for_rows(page, lab):
     page.fill(".wb-rowno", "150")
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('.wb-title').textContent === 'Row 150'")
-    page.click("[aria-label^='Next row']")
+    page.click(".wb-tline [data-i='3']")
+    page.keyboard.press("j")
     page.wait_for_function("document.querySelector('.wb-title').textContent === 'Row 151'")
+    assert page.evaluate("document.activeElement.closest('.wb-toks') !== null")
     page.click(".wb-code >> text=Insert as cell")
     page.wait_for_selector(".wb-code >> text=Inserted below")
     assert page.locator(".jp-Notebook .jp-Cell").count() >= 2
