@@ -21,7 +21,7 @@ import { leaveTo, obeyKeys } from './tokenKeys';
 
 const MOST_KEPT = 60;
 /** Nodes for the tokens of all parts; the rest of a thousand is for the card around them. */
-const NODES = 620;
+const NODES = 680;
 /** About as many as a token, and a part without tokens, need. */
 const NODES_PER_TOKEN = 3;
 const NODES_PER_PART = 40;
