@@ -60,6 +60,8 @@ class Lines implements JinjaPane {
   private current = 1;
   private lit: ReadonlySet<number> = new Set();
   private kept: number | null = null;
+  private wasShown = false;
+  private readonly observer = new ResizeObserver(() => this.begin());
 
   constructor(
     private readonly props: JinjaProps,
@@ -67,6 +69,7 @@ class Lines implements JinjaPane {
   ) {
     this.list = h('div', { class: 'wb-jinja', role: 'listbox', 'aria-label': trans.__('Template lines') });
     this.node = h('div', { class: 'wb-pscroll' }, this.list);
+    this.observer.observe(this.node);
     const { signal } = this.listeners;
     on(this.node, 'scroll', () => this.drawRows(), signal);
     on(this.list, 'mouseover', event => this.point(event.target), signal);
@@ -88,7 +91,6 @@ class Lines implements JinjaPane {
 
   draw(model: XrayModel): void {
     const changed = this.model?.view.source !== model.view.source;
-    const isFirst = this.model === null;
     this.model = model;
     if (changed) {
       this.states = jinjaStates(model.lines);
@@ -98,13 +100,16 @@ class Lines implements JinjaPane {
     this.rows.clear();
     this.list.replaceChildren();
     this.drawRows();
-    if (isFirst) {
-      requestAnimationFrame(() => this.begin());
-    }
   }
 
-  /** Begin at the first line that wrote something: long templates open with dozens that did not. */
+  /** Begin, whenever the pane comes on screen, at the first line that wrote something: dozens may stand before it. */
   private begin(): void {
+    const isShown = this.node.clientHeight > 0;
+    const wasShown = this.wasShown;
+    this.wasShown = isShown;
+    if (!isShown || wasShown) {
+      return;
+    }
     const first = this.model?.lines.findIndex((_, index) => this.makes(index + 1)) ?? -1;
     if (first > 3 && this.node.scrollTop === 0) {
       const row = this.rows.get(first);
@@ -156,6 +161,7 @@ class Lines implements JinjaPane {
   }
 
   dispose(): void {
+    this.observer.disconnect();
     this.listeners.abort();
   }
 
