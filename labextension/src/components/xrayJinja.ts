@@ -60,8 +60,6 @@ class Lines implements JinjaPane {
   private current = 1;
   private lit: ReadonlySet<number> = new Set();
   private kept: number | null = null;
-  private wasShown = false;
-  private readonly observer = new ResizeObserver(() => this.begin());
 
   constructor(
     private readonly props: JinjaProps,
@@ -69,7 +67,6 @@ class Lines implements JinjaPane {
   ) {
     this.list = h('div', { class: 'wb-jinja', role: 'listbox', 'aria-label': trans.__('Template lines') });
     this.node = h('div', { class: 'wb-pscroll' }, this.list);
-    this.observer.observe(this.node);
     const { signal } = this.listeners;
     on(this.node, 'scroll', () => this.drawRows(), signal);
     on(this.list, 'mouseover', event => this.point(event.target), signal);
@@ -100,21 +97,6 @@ class Lines implements JinjaPane {
     this.rows.clear();
     this.list.replaceChildren();
     this.drawRows();
-  }
-
-  /** Begin, whenever the pane comes on screen, at the first line that wrote something: dozens may stand before it. */
-  private begin(): void {
-    const isShown = this.node.clientHeight > 0;
-    const wasShown = this.wasShown;
-    this.wasShown = isShown;
-    if (!isShown || wasShown) {
-      return;
-    }
-    const first = this.model?.lines.findIndex((_, index) => this.makes(index + 1)) ?? -1;
-    if (first > 3 && this.node.scrollTop === 0) {
-      const row = this.rows.get(first);
-      this.node.scrollTop = this.isLong ? (first - 1) * LINE_HEIGHT : this.list.offsetTop + (row?.offsetTop ?? 0);
-    }
   }
 
   light(lines: ReadonlySet<number>, kept: number | null): void {
@@ -161,7 +143,6 @@ class Lines implements JinjaPane {
   }
 
   dispose(): void {
-    this.observer.disconnect();
     this.listeners.abort();
   }
 
