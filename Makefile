@@ -56,7 +56,7 @@ browser: setup
 	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 
 test: check  ## everything that has to pass; two suites side by side, one a core
-	$(MAKE) --jobs=2 --output-sync=line unit browser
+	$(MAKE) --jobs=2 unit browser
 
 faults: setup  ## kill processes in every way
 	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
