@@ -87,7 +87,7 @@ class EncodedSource:
     def __init__(self, enc: Encoded, recipe: Any = None) -> None:
         self.enc, self.plan = enc, plan_for(enc, recipe)
         given = "" if recipe is None else "recipe, "
-        self.facts = Facts(enc.data.source.title, enc.choice.max_length, f"{enc.called}.batches({given}", enc.called)
+        self.facts = Facts(enc.data.source.title, enc.choice.max_length, f"enc.batches({given}", "enc")
         self._spelling = spelling_of(enc.setting.tokenizer)
 
     @property
@@ -108,7 +108,7 @@ class EncodedSource:
     def source_payload(self, row: int) -> dict[str, Any]:
         """The viewer at a data row, with its neighbours for the asking."""
         position = next((i for i, (index, _) in enumerate(self.enc.sequences) if index == row), 0)
-        return compact(payload([self.enc.row_at(position)], self.enc.heading(f"{self.enc.called}[{row}]", position)))
+        return compact(payload([self.enc.row_at(position)], self.enc.heading(f"enc[{row}]", position)))
 
     def spell(self, token: int) -> str:
         """Text of a token id."""

@@ -274,11 +274,6 @@ class Encoded(Showable, Sequence[EncodedRow]):
 
     # Showing
 
-    @property
-    def called(self) -> str:
-        """The name that lines of code give it."""
-        return "scored" if self.scores else "enc"
-
     def code(self) -> str:
         """Python that gives these tokens again."""
         named = {"train_on": self.choice.train_on, "max_length": self.choice.max_length, "packing": self.choice.packing}
@@ -286,7 +281,7 @@ class Encoded(Showable, Sequence[EncodedRow]):
         more = {**self.choice.mask.changed(), **self.choice.variables}
         extra += "".join(f", {name}={value!r}" for name, value in more.items())
         chat = f"wb.template({self.template.given!r}), " if self.template else ""
-        return f"{self.called} = data.encode({chat}tokenizer={self.tokenizer_name!r}{extra}){self.scored_by}"
+        return f"enc = data.encode({chat}tokenizer={self.tokenizer_name!r}{extra}){self.scored_by}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, without the tokens."""
@@ -315,8 +310,8 @@ class Encoded(Showable, Sequence[EncodedRow]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         if shows_pairs(self):
-            return pair_bundle(self, self.usable[0], self.called, repr(self))
-        return self.bundle(0, self.called)
+            return pair_bundle(self, self.usable[0], "enc", repr(self))
+        return self.bundle(0, "enc")
 
     def widget(self) -> Card:
         """The viewer (of preference rows the pair card) as a widget, for hosts that show widgets but not our mime type.
@@ -327,9 +322,9 @@ class Encoded(Showable, Sequence[EncodedRow]):
         from workbench.widgets.pairs import PairCard
 
         if self.usable and shows_pairs(self):
-            shown = pairs_shown(self, self.usable[0], self.called, handle=comm.WIDGET)
+            shown = pairs_shown(self, self.usable[0], "enc", handle=comm.WIDGET)
             return PairCard(compact(shown), lambda asked: comm.answered(self, asked))
-        return self.widget_at(0, self.called)
+        return self.widget_at(0, "enc")
 
     def widget_at(self, position: int, code: str, colour_by: str = "trained") -> TokenViewer:
         """The viewer as a widget, at a position; errors as `widget`."""

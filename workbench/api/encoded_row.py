@@ -151,8 +151,8 @@ class EncodedRow(Showable):
     def code(self) -> str:
         """Python that gives this row."""
         if self.colour_by != "trained":
-            return f"{self.enc.called}.look(row={self.row}, colour_by={json.dumps(self.colour_by)})"
-        return f"{self.enc.called}[{self.row}]" + ("" if self.token is None else f".at({self.token})")
+            return f"enc.look(row={self.row}, colour_by={json.dumps(self.colour_by)})"
+        return f"enc[{self.row}]" + ("" if self.token is None else f".at({self.token})")
 
     def widget(self) -> TokenViewer:
         """The viewer as a widget, at this row; errors as `parts`."""
