@@ -215,5 +215,6 @@ def menus_by_keyboard(page):
     page.wait_for_selector(f"{TOKENS} > [role=status] >> text=is on the clipboard")
     assert page.evaluate("navigator.clipboard.readText()") == encoded()[38].as_text(marks=True)
     press(page, "Enter", "End", "Enter")
-    page.wait_for_function("async () => (await navigator.clipboard.readText()).includes('Total input len')")
+    while "Total input len" not in page.evaluate("navigator.clipboard.readText()"):  # pytest's timeout ends it
+        page.wait_for_timeout(50)
     assert page.evaluate("navigator.clipboard.readText()") == encoded()[38].as_axolotl_debug()
