@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSION = ROOT / "workbench" / "labextension"
@@ -45,6 +46,16 @@ class Lab:
         with urllib.request.urlopen(request, timeout=30) as answer:
             body = answer.read()
         return json.loads(body) if body else None
+
+    def wait_for_kernel(self, notebook: str) -> None:
+        """Wait until a notebook's kernel is idle and the page is connected to it; the page's own sign comes earlier."""
+        while not any(_listens(session, notebook) for session in cast("list[Any]", self.api("GET", "/api/sessions"))):
+            time.sleep(0.2)
+
+
+def _listens(session: Any, notebook: str) -> bool:
+    kernel = session["kernel"]
+    return session["path"] == notebook and kernel["execution_state"] == "idle" and kernel["connections"] > 0
 
 
 @contextlib.contextmanager

@@ -5,21 +5,22 @@
  */
 import { pairAnswer } from '../wire';
 import type { Pair, PairsPayload } from '../wire';
-import { askKernel, NoKernelError } from './askKernel';
+import { askKernel } from './askKernel';
 import { codeLine } from './codeLine';
-import { h, liveRegion } from './component';
+import { h } from './component';
 import type { Component, Trans } from './component';
 import { findingCard } from './findingCard';
-import { drawPairHeader, pairKeyHelp, pairLegend } from './pairHeader';
+import { drawPairHeader, pairBrowserWords, pairKeyHelp, pairLegend } from './pairHeader';
 import { pairPart, PARTS } from './pairSide';
 import type { PairPart, PartName } from './pairSide';
+import { PositionBrowser } from './positionBrowser';
+import type { Found } from './positionBrowser';
 import { stepBar } from './stepBar';
 import { differenceLine } from './tokenHeader';
 import { shareNodes } from './tokenBudget';
 import { tokenInspector } from './tokenInspector';
 import { leaveTo, obeyKeys } from './tokenKeys';
 
-const MOST_KEPT = 60;
 /** Nodes for the tokens of all parts; the rest of a thousand is for the card around them. */
 const NODES = 680;
 /** About as many as a token, and a part without tokens, need. */
@@ -35,27 +36,24 @@ export interface PairCardProps {
 class PairCard {
   readonly node = h('section', { class: 'wb-card wb-tokens wb-pairs' });
   private readonly listeners = new AbortController();
-  private readonly live = liveRegion();
   private readonly head = h('header', { class: 'wb-head' });
   private readonly top = h('div', { class: 'wb-tops' });
   private readonly main = h('div', { class: 'wb-main' });
   private readonly help: HTMLElement;
-  private readonly pairs = new Map<number, Pair>();
+  private readonly browser: PositionBrowser<Pair>;
   private readonly parts: Readonly<Record<PartName, PairPart>>;
   private readonly inspector;
   private readonly bar;
   private readonly code;
   private payload: PairsPayload;
-  private pair: Pair;
   private active: PartName;
-  private busy = false;
 
   constructor(
     props: PairCardProps,
     private readonly trans: Trans
   ) {
     this.payload = props.payload;
-    this.pair = this.firstPair(props.payload);
+    this.browser = this.browse(props.payload);
     this.active = this.pair.first_token === null ? 'prompt' : 'chosen';
     this.inspector = tokenInspector(trans);
     const part = (name: PartName): PairPart =>
@@ -75,9 +73,9 @@ class PairCard {
       {
         words: { one: trans.__('Pair'), previous: trans.__('Previous pair (k)'), next: trans.__('Next pair (j)') },
         more: [],
-        step: by => void this.goTo(this.pair.position + by),
-        goTo: position => void this.goTo(position),
-        nextProblem: () => void this.nextProblem(),
+        step: by => this.browser.step(by),
+        goTo: position => void this.browser.goTo(position),
+        nextProblem: () => void this.browser.nextProblem(),
         keys: () => this.toggleHelp()
       },
       trans
@@ -87,7 +85,7 @@ class PairCard {
     const sides = h('div', { class: 'wb-sides' }, this.parts.chosen.node, this.parts.rejected.node);
     this.main.append(h('div', { class: 'wb-pairflow' }, this.parts.prompt.node, sides), this.inspector.node);
     this.node.append(this.head, this.bar.node, this.top, this.main, this.help, pairLegend(trans));
-    this.node.append(this.code.node, this.live.node);
+    this.node.append(this.code.node, this.browser.live.node);
     this.node.dataset['colour'] = 'trained';
     this.node.dataset['ws'] = (props.spaces ?? true) ? 'on' : 'off';
     this.node.setAttribute('aria-label', trans.__('Pair of answers'));
@@ -104,17 +102,29 @@ class PairCard {
 
   update(payload: PairsPayload): void {
     this.payload = payload;
-    this.pairs.clear();
-    this.show(this.firstPair(payload));
+    this.browser.restart(payload.pairs, payload.first);
+    this.show();
   }
 
-  private firstPair(payload: PairsPayload): Pair {
-    payload.pairs.forEach(pair => this.pairs.set(pair.position, pair));
-    const first = this.pairs.get(payload.first) ?? payload.pairs[0];
-    if (first === undefined) {
-      throw new Error(this.trans.__('the payload has no pair'));
-    }
-    return first;
+  private get pair(): Pair {
+    return this.browser.item;
+  }
+
+  private browse(payload: PairsPayload): PositionBrowser<Pair> {
+    const host = {
+      words: pairBrowserWords(this.trans),
+      count: () => this.payload.pair_count,
+      ask: (question: 'item' | 'problem', position: number) => this.ask(question, position),
+      arrive: (pair: Pair) => this.arrive(pair),
+      drawBar: () => this.drawBar()
+    };
+    return new PositionBrowser(host, payload.pairs, payload.first);
+  }
+
+  private async ask(question: 'item' | 'problem', position: number): Promise<Found<Pair>> {
+    const asked = question === 'item' ? { op: 'pair', position } : { op: 'pair_problem', after: position };
+    const answer = await askKernel(this.node, this.payload.handle, asked, pairAnswer);
+    return { item: answer.pair, position: answer.position };
   }
 
   /** What a short prompt does not need goes to the sides. */
@@ -136,9 +146,8 @@ class PairCard {
     return code.replace(/\[\d+\](?=[^[\]]*$)/, `[${row}]`);
   }
 
-  private show(pair: Pair): void {
-    this.pair = pair;
-    PARTS.forEach(name => this.parts[name].show(pair));
+  private show(): void {
+    PARTS.forEach(name => this.parts[name].show(this.pair));
     this.draw();
     this.startAtParting();
   }
@@ -155,7 +164,7 @@ class PairCard {
   }
 
   private drawBar(): void {
-    this.bar.update({ position: this.pair.position, count: this.payload.pair_count, busy: this.busy });
+    this.bar.update({ position: this.pair.position, count: this.payload.pair_count, busy: this.browser.busy });
   }
 
   /** The inspector opens on what matters: the first token that differs. */
@@ -184,7 +193,7 @@ class PairCard {
     if (parting !== null) {
       this.parts[name].grid.go(parting, true);
     } else {
-      this.say(this.trans.__('Chosen and rejected do not differ.'), true);
+      this.browser.say(this.trans.__('Chosen and rejected do not differ.'), true);
     }
   }
 
@@ -194,7 +203,7 @@ class PairCard {
     const name = filled[(at + by + filled.length) % filled.length];
     if (name !== undefined) {
       this.parts[name].grid.go(this.parts[name].grid.current, true);
-      this.say(name === 'prompt' ? this.trans.__('shared prompt') : name, false);
+      this.browser.say(name === 'prompt' ? this.trans.__('shared prompt') : name, false);
     }
   }
 
@@ -209,74 +218,13 @@ class PairCard {
     }
   }
 
-  private say(text: string, visible: boolean): void {
-    this.live.node.classList.toggle('wb-vh', !visible);
-    this.live.say(text);
-  }
-
-  private async ask<T>(work: () => Promise<T>): Promise<T | null> {
-    this.busy = true;
-    this.drawBar();
-    try {
-      return await work();
-    } catch (error) {
-      const words =
-        error instanceof NoKernelError
-          ? this.trans.__('Only the pairs saved in this output can be shown. Run the cell again to see others.')
-          : String(error instanceof Error ? error.message : error);
-      this.say(words, true);
-      return null;
-    } finally {
-      this.busy = false;
-      this.drawBar();
-    }
-  }
-
-  private async goTo(position: number): Promise<void> {
-    const outside = !(position >= 0 && position < this.payload.pair_count);
-    if (this.busy || position === this.pair.position || outside) {
-      this.drawBar();
-      return;
-    }
+  private arrive(pair: Pair): string {
     const inTokens = this.main.contains(document.activeElement);
-    const pair = this.pairs.get(position) ?? (await this.fetch(position));
-    if (pair === null) {
-      return;
-    }
-    this.show(pair);
+    this.show();
     if (inTokens) {
       this.parts[this.active].grid.focus();
     }
-    const count = pair.findings.length;
-    this.say(`${pair.title}: ${this.trans._n('%1 problem', '%1 problems', count)}`, false);
-  }
-
-  private async fetch(position: number): Promise<Pair | null> {
-    const { handle } = this.payload;
-    const answer = await this.ask(() => askKernel(this.node, handle, { op: 'pair', position }, pairAnswer));
-    const pair = answer?.pair ?? null;
-    if (pair !== null) {
-      this.pairs.set(position, pair);
-      const oldest = this.pairs.keys().next().value;
-      if (this.pairs.size > MOST_KEPT && oldest !== undefined) {
-        this.pairs.delete(oldest);
-      }
-    }
-    return pair;
-  }
-
-  private async nextProblem(): Promise<void> {
-    const { handle } = this.payload;
-    const asked = { op: 'pair_problem', after: this.pair.position };
-    const answer = await this.ask(() => askKernel(this.node, handle, asked, pairAnswer));
-    const position = answer?.position ?? null;
-    if (answer !== null && position === null) {
-      this.say(this.trans.__('No pair has a problem.'), true);
-    } else if (position !== null && position === this.pair.position) {
-      this.say(this.trans.__('This is the only pair with a problem.'), true);
-    } else if (position !== null) {
-      await this.goTo(position);
-    }
+    return `${pair.title}: ${this.trans._n('%1 problem', '%1 problems', pair.findings.length)}`;
   }
 
   private toggleHelp(): void {
@@ -293,9 +241,9 @@ class PairCard {
       ArrowDown: () => this.toPart(1),
       ArrowUp: () => this.toPart(-1),
       d: () => this.toParting(),
-      j: () => void this.goTo(this.pair.position + 1),
-      k: () => void this.goTo(this.pair.position - 1),
-      n: () => void this.nextProblem(),
+      j: () => this.browser.step(1),
+      k: () => this.browser.step(-1),
+      n: () => void this.browser.nextProblem(),
       w: () => {
         this.node.dataset['ws'] = this.node.dataset['ws'] === 'on' ? 'off' : 'on';
       },

@@ -3,6 +3,7 @@ import type { Pair, PairsPayload } from '../wire';
 import { formatNumber, h, icon } from './component';
 import type { Child, Trans } from './component';
 import { agreementBadge } from './tokenHeader';
+import type { BrowserWords } from './positionBrowser';
 
 function problemBadge(pair: Pair, trans: Trans): HTMLElement {
   const serious = pair.findings.filter(item => item.severity !== 'info');
@@ -70,4 +71,14 @@ export function pairKeyHelp(trans: Trans): HTMLElement {
     { class: 'wb-keys', 'aria-label': trans.__('Keys') },
     ...rows.map(([keys, what]) => h('div', {}, h('dt', {}, h('span', { class: 'wb-kbd' }, keys)), h('dd', {}, what)))
   );
+}
+
+/** What going from pair to pair can say. */
+export function pairBrowserWords(trans: Trans): BrowserWords {
+  return {
+    empty: trans.__('the payload has no pair'),
+    onlySaved: trans.__('Only the pairs saved in this output can be shown. Run the cell again to see others.'),
+    noProblem: trans.__('No pair has a problem.'),
+    onlyProblem: trans.__('This is the only pair with a problem.')
+  };
 }

@@ -5,22 +5,32 @@
  */
 import { groupAnswer } from '../wire';
 import type { RolloutGroup, RolloutsPayload } from '../wire';
-import { askKernel, NoKernelError } from './askKernel';
+import { askKernel } from './askKernel';
 import { codeLine } from './codeLine';
-import { h, liveRegion, on } from './component';
+import { h, on } from './component';
 import type { Component, Trans } from './component';
 import { findingCard } from './findingCard';
+import { PositionBrowser } from './positionBrowser';
+import type { Found } from './positionBrowser';
 import { rowModel } from './rowModel';
 import { openCompletion } from './rolloutsOpen';
 import type { OpenCompletion } from './rolloutsOpen';
 import { rolloutsTable } from './rolloutsTable';
 import type { RolloutsTable } from './rolloutsTable';
-import { drawRolloutsHeader, groupWords, rolloutsKeyHelp, rolloutsLegend, signed } from './rolloutsWords';
+import {
+  drawRolloutsHeader,
+  groupWords,
+  rolloutsBrowserWords,
+  rolloutsKeyHelp,
+  rolloutsLegend,
+  signed
+} from './rolloutsWords';
 import { stepBar } from './stepBar';
 import { tokenGrid } from './tokenGrid';
 import { leaveTo, obeyKeys } from './tokenKeys';
 
-const MOST_KEPT = 60;
+/** For the tokens of the prompt. */
+const PROMPT_NODES = 110;
 type Order = 'advantage' | 'generated';
 
 export interface RolloutsCardProps {
@@ -37,37 +47,37 @@ function orderOf(group: RolloutGroup, by: Order): readonly number[] {
 class RolloutsCard {
   readonly node = h('section', { class: 'wb-card wb-tokens wb-rollouts' });
   private readonly listeners = new AbortController();
-  private readonly live = liveRegion();
   private readonly head = h('header', { class: 'wb-head' });
   private readonly groupHead = h('div', { class: 'wb-parthead' });
   private readonly top = h('div', { class: 'wb-tops' });
   private readonly body = h('div', { class: 'wb-rollbody' });
   private readonly help: HTMLElement;
   private readonly sorts: Readonly<Record<Order, HTMLButtonElement>>;
-  private readonly groups = new Map<number, RolloutGroup>();
+  private readonly browser: PositionBrowser<RolloutGroup>;
   private readonly prompt;
   private readonly bar;
   private readonly code;
   private table: RolloutsTable | null = null;
   private opened: OpenCompletion | null = null;
   private payload: RolloutsPayload;
-  private group: RolloutGroup;
   private sort: Order = 'advantage';
   private order: readonly number[];
   private open = 0;
   private inspected = true;
-  private busy = false;
 
   constructor(
     props: RolloutsCardProps,
     private readonly trans: Trans
   ) {
     this.payload = props.payload;
-    this.group = this.firstGroup(props.payload);
+    this.browser = this.browse(props.payload);
     this.order = orderOf(this.group, this.sort);
     const nothing = (): void => undefined;
     const model = rowModel(this.group.prompt);
-    this.prompt = tokenGrid({ model, onCurrent: nothing, onHover: nothing, onView: nothing }, trans);
+    this.prompt = tokenGrid(
+      { model, onCurrent: nothing, onHover: nothing, onView: nothing, nodes: () => PROMPT_NODES },
+      trans
+    );
     this.sorts = this.sortButtons();
     const sorts = h('span', { class: 'wb-seg', role: 'group', 'aria-label': trans.__('Order') });
     sorts.append(this.sorts.advantage, this.sorts.generated);
@@ -79,9 +89,9 @@ class RolloutsCard {
           next: trans.__('Next prompt (j)')
         },
         more: [sorts],
-        step: by => void this.goTo(this.group.position + by),
-        goTo: position => void this.goTo(position),
-        nextProblem: () => void this.nextProblem(),
+        step: by => this.browser.step(by),
+        goTo: position => void this.browser.goTo(position),
+        nextProblem: () => void this.browser.nextProblem(),
         keys: () => this.toggleHelp()
       },
       trans
@@ -90,7 +100,7 @@ class RolloutsCard {
     this.help = h('div', { class: 'wb-help', hidden: true }, rolloutsKeyHelp(trans));
     const prompt = h('section', { class: 'wb-part wb-part-prompt' }, this.groupHead, this.prompt.node);
     this.node.append(this.head, this.bar.node, this.top, prompt, this.body, this.help, rolloutsLegend(trans));
-    this.node.append(this.code.node, this.live.node);
+    this.node.append(this.code.node, this.browser.live.node);
     this.node.dataset['colour'] = 'advantage';
     this.node.dataset['ws'] = (props.spaces ?? true) ? 'on' : 'off';
     this.node.setAttribute('aria-label', trans.__('Rollouts'));
@@ -105,17 +115,29 @@ class RolloutsCard {
 
   update(payload: RolloutsPayload): void {
     this.payload = payload;
-    this.groups.clear();
-    this.show(this.firstGroup(payload));
+    this.browser.restart(payload.groups, payload.first);
+    this.show();
   }
 
-  private firstGroup(payload: RolloutsPayload): RolloutGroup {
-    payload.groups.forEach(group => this.groups.set(group.position, group));
-    const first = this.groups.get(payload.first) ?? payload.groups[0];
-    if (first === undefined) {
-      throw new Error(this.trans.__('the payload has no prompt'));
-    }
-    return first;
+  private get group(): RolloutGroup {
+    return this.browser.item;
+  }
+
+  private browse(payload: RolloutsPayload): PositionBrowser<RolloutGroup> {
+    const host = {
+      words: rolloutsBrowserWords(this.trans),
+      count: () => this.payload.group_count,
+      ask: (question: 'item' | 'problem', position: number) => this.ask(question, position),
+      arrive: (group: RolloutGroup) => this.arrive(group),
+      drawBar: () => this.drawBar()
+    };
+    return new PositionBrowser(host, payload.groups, payload.first);
+  }
+
+  private async ask(question: 'item' | 'problem', position: number): Promise<Found<RolloutGroup>> {
+    const asked = question === 'item' ? { op: 'group', position } : { op: 'group_problem', after: position };
+    const answer = await askKernel(this.node, this.payload.handle, asked, groupAnswer);
+    return { item: answer.group, position: answer.position };
   }
 
   private sortButtons(): Readonly<Record<Order, HTMLButtonElement>> {
@@ -130,11 +152,10 @@ class RolloutsCard {
     };
   }
 
-  private show(group: RolloutGroup): void {
-    this.group = group;
-    this.order = orderOf(group, this.sort);
+  private show(): void {
+    this.order = orderOf(this.group, this.sort);
     this.open = 0;
-    this.prompt.update(rowModel(group.prompt));
+    this.prompt.update(rowModel(this.group.prompt));
     this.draw();
   }
 
@@ -155,7 +176,7 @@ class RolloutsCard {
   }
 
   private drawBar(): void {
-    this.bar.update({ position: this.group.position, count: this.payload.group_count, busy: this.busy });
+    this.bar.update({ position: this.group.position, count: this.payload.group_count, busy: this.browser.busy });
     const name = this.sort;
     this.sorts.advantage.setAttribute('aria-pressed', String(name === 'advantage'));
     this.sorts.generated.setAttribute('aria-pressed', String(name === 'generated'));
@@ -200,7 +221,10 @@ class RolloutsCard {
     }
     const completion = this.group.completions[this.order[wanted] ?? -1];
     if (completion !== undefined) {
-      this.say(this.trans.__('Completion %1, advantage %2', completion.index, signed(completion.advantage)), false);
+      this.browser.say(
+        this.trans.__('Completion %1, advantage %2', completion.index, signed(completion.advantage)),
+        false
+      );
     }
   }
 
@@ -217,73 +241,13 @@ class RolloutsCard {
     }
   }
 
-  private say(text: string, visible: boolean): void {
-    this.live.node.classList.toggle('wb-vh', !visible);
-    this.live.say(text);
-  }
-
-  private async ask<T>(work: () => Promise<T>): Promise<T | null> {
-    this.busy = true;
-    this.drawBar();
-    try {
-      return await work();
-    } catch (error) {
-      const words =
-        error instanceof NoKernelError
-          ? this.trans.__('Only the prompts saved in this output can be shown. Run the cell again to see others.')
-          : String(error instanceof Error ? error.message : error);
-      this.say(words, true);
-      return null;
-    } finally {
-      this.busy = false;
-      this.drawBar();
-    }
-  }
-
-  private async goTo(position: number): Promise<void> {
-    const outside = !(position >= 0 && position < this.payload.group_count);
-    if (this.busy || position === this.group.position || outside) {
-      this.drawBar();
-      return;
-    }
+  private arrive(group: RolloutGroup): string {
     const inside = this.body.contains(document.activeElement);
-    const group = this.groups.get(position) ?? (await this.fetch(position));
-    if (group === null) {
-      return;
-    }
-    this.show(group);
+    this.show();
     if (inside) {
       this.table?.focus();
     }
-    this.say(`${group.title}: ${groupWords(group, this.trans)}`, false);
-  }
-
-  private async fetch(position: number): Promise<RolloutGroup | null> {
-    const { handle } = this.payload;
-    const answer = await this.ask(() => askKernel(this.node, handle, { op: 'group', position }, groupAnswer));
-    const group = answer?.group ?? null;
-    if (group !== null) {
-      this.groups.set(position, group);
-      const oldest = this.groups.keys().next().value;
-      if (this.groups.size > MOST_KEPT && oldest !== undefined) {
-        this.groups.delete(oldest);
-      }
-    }
-    return group;
-  }
-
-  private async nextProblem(): Promise<void> {
-    const { handle } = this.payload;
-    const asked = { op: 'group_problem', after: this.group.position };
-    const answer = await this.ask(() => askKernel(this.node, handle, asked, groupAnswer));
-    const position = answer?.position ?? null;
-    if (answer !== null && position === null) {
-      this.say(this.trans.__('No prompt has a problem.'), true);
-    } else if (position !== null && position === this.group.position) {
-      this.say(this.trans.__('This is the only prompt with a problem.'), true);
-    } else if (position !== null) {
-      await this.goTo(position);
-    }
+    return `${group.title}: ${groupWords(group, this.trans)}`;
   }
 
   private toggleHelp(): void {
@@ -326,9 +290,9 @@ class RolloutsCard {
       Home: () => this.toEnd(false),
       End: () => this.toEnd(true),
       Enter: () => this.opened?.grid.focus(),
-      j: () => void this.goTo(this.group.position + 1),
-      k: () => void this.goTo(this.group.position - 1),
-      n: () => void this.nextProblem(),
+      j: () => this.browser.step(1),
+      k: () => this.browser.step(-1),
+      n: () => void this.browser.nextProblem(),
       s: () => this.setSort(this.sort === 'advantage' ? 'generated' : 'advantage'),
       w: () => {
         this.node.dataset['ws'] = this.node.dataset['ws'] === 'on' ? 'off' : 'on';

@@ -11,6 +11,8 @@ import type { TokenGrid } from './tokenGrid';
 import { tokenInspector } from './tokenInspector';
 
 const NO_TEMPLATE = null;
+/** For the tokens; table, prompt and what is around them have the rest of a thousand. */
+const NODES = 300;
 
 /** Coloured by the sign of each token's own advantage; one for the whole completion where tokens have none. */
 function modelOf(completion: Completion): RowModel {
@@ -49,7 +51,8 @@ export function openCompletion(completion: Completion, payload: () => RolloutsPa
       model,
       onCurrent: inspect,
       onHover: token => inspect(token ?? grid.current),
-      onView: () => undefined
+      onView: () => undefined,
+      nodes: () => NODES
     },
     trans
   );

@@ -5,6 +5,10 @@ import type { Child, Component, Trans } from './component';
 import { advantageWords, endedNode, reward, signed, signOf, textOf } from './rolloutsWords';
 
 const MOST_SHOWN_TEXT = 400;
+/** Nodes for all rows; the rest of a thousand is for the tokens of the open completion and the card around. */
+const NODES = 300;
+/** Of a row, without its reward functions. */
+const NODES_PER_ROW = 17;
 
 export interface TableState {
   readonly group: RolloutGroup;
@@ -48,7 +52,25 @@ function rowNode(completion: Completion, state: TableState, most: number, trans:
     h('td', { class: 'wb-num' }, steps),
     h('td', { class: 'wb-rolltext' }, h('div', { dir: 'auto' }, shown.replace(/\n/g, '↵')))
   ];
-  return h('tr', {}, ...cells);
+  return h(
+    'tr',
+    { 'aria-rowindex': String(state.order.indexOf(state.group.completions.indexOf(completion)) + 2) },
+    ...cells
+  );
+}
+
+/** First and last place (not included) of the page of rows that holds the open one. */
+function pageOf(state: TableState): { readonly start: number; readonly end: number } {
+  const rows = Math.max(4, Math.floor(NODES / (NODES_PER_ROW + state.rewardNames.length)));
+  const start = Math.floor(state.open / rows) * rows;
+  return { start, end: Math.min(state.order.length, start + rows) };
+}
+
+/** A row that stands for those which are not drawn, and opens the nearest of them. */
+function moreRow(words: string, columns: number, go: () => void): HTMLElement {
+  const button = h('button', { type: 'button', class: 'wb-btn wb-quiet' }, words);
+  button.addEventListener('click', go);
+  return h('tr', { class: 'wb-morerow' }, h('td', { colspan: String(columns) }, button));
 }
 
 function head(state: TableState, trans: Trans): HTMLElement {
@@ -77,23 +99,37 @@ export function rolloutsTable(
   const top = h('thead');
   const body = h('tbody');
   const caption = h('caption', { class: 'wb-vh' });
-  const node = h('div', { class: 'wb-rolltable' }, h('table', {}, caption, top, body));
+  const table = h('table', {}, caption, top, body);
+  const node = h('div', { class: 'wb-rolltable' }, table);
   let state = props.state;
+  let page = pageOf(state);
+  let rows: readonly HTMLElement[] = [];
 
   const place = (): void => {
-    [...body.children].forEach((row, index) => {
-      const isOpen = index === state.open;
+    rows.forEach((row, index) => {
+      const isOpen = page.start + index === state.open;
       row.classList.toggle('wb-open', isOpen);
       row.setAttribute('tabindex', isOpen ? '0' : '-1');
       row.setAttribute('aria-selected', String(isOpen));
     });
   };
   const draw = (): void => {
-    const shown = state.order.map(index => state.group.completions[index]).filter(item => item !== undefined);
-    const most = Math.max(0, ...shown.map(item => Math.abs(item.advantage ?? 0)));
+    page = pageOf(state);
+    const all = state.order.map(index => state.group.completions[index]).filter(item => item !== undefined);
+    const most = Math.max(0, ...all.map(item => Math.abs(item.advantage ?? 0)));
+    const columns = 7 + state.rewardNames.length;
+    const { start, end } = page;
     caption.textContent = trans.__('Completions of %1', state.group.title);
+    table.setAttribute('aria-rowcount', String(all.length + 1));
     top.replaceChildren(head(state, trans));
-    body.replaceChildren(...shown.map(item => rowNode(item, state, most, trans)));
+    rows = all.slice(start, end).map(item => rowNode(item, state, most, trans));
+    const above = trans._n('%1 completion above', '%1 completions above', start);
+    const below = trans._n('%1 completion below', '%1 completions below', all.length - end);
+    body.replaceChildren(
+      ...(start === 0 ? [] : [moreRow(above, columns, () => props.open(start - 1))]),
+      ...rows,
+      ...(end === all.length ? [] : [moreRow(below, columns, () => props.open(end))])
+    );
     place();
   };
   on(
@@ -101,9 +137,9 @@ export function rolloutsTable(
     'click',
     event => {
       const row = event.target instanceof Element ? event.target.closest('tr') : null;
-      const index = row === null ? -1 : [...body.children].indexOf(row);
+      const index = rows.findIndex(drawn => drawn === row);
       if (index >= 0) {
-        props.open(index);
+        props.open(page.start + index);
       }
     },
     listeners.signal
@@ -114,17 +150,15 @@ export function rolloutsTable(
     update: value => {
       const same = value.group === state.group && value.order === state.order;
       state = value;
-      if (same) {
+      const { start, end } = page;
+      if (same && start <= state.open && state.open < end) {
         place();
       } else {
         draw();
       }
     },
     focus: () => {
-      const row = body.children[state.open];
-      if (row instanceof HTMLElement) {
-        row.focus();
-      }
+      rows[state.open - page.start]?.focus();
     },
     dispose: () => listeners.abort()
   };

@@ -2,6 +2,7 @@
 import type { Completion, RolloutGroup, RolloutsPayload } from '../wire';
 import { formatNumber, h, icon } from './component';
 import type { Child, Trans } from './component';
+import type { BrowserWords } from './positionBrowser';
 
 /** `+0.84`, `−1.20`, `0.00`: the sign is always there but for nothing. */
 export function signed(value: number | null): string {
@@ -134,4 +135,14 @@ export function rolloutsKeyHelp(trans: Trans): HTMLElement {
     { class: 'wb-keys', 'aria-label': trans.__('Keys') },
     ...rows.map(([keys, what]) => h('div', {}, h('dt', {}, h('span', { class: 'wb-kbd' }, keys)), h('dd', {}, what)))
   );
+}
+
+/** What going from prompt to prompt can say. */
+export function rolloutsBrowserWords(trans: Trans): BrowserWords {
+  return {
+    empty: trans.__('the payload has no prompt'),
+    onlySaved: trans.__('Only the prompts saved in this output can be shown. Run the cell again to see others.'),
+    noProblem: trans.__('No prompt has a problem.'),
+    onlyProblem: trans.__('This is the only prompt with a problem.')
+  };
 }

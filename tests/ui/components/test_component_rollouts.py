@@ -2,7 +2,7 @@
 
 import pytest
 from component_page import nodes_in, open_component
-from payloads import HOSTILE, finding
+from payloads import HOSTILE, finding, row
 from rollout_payloads import completion, group, rollouts_payload
 
 pytestmark = pytest.mark.browser
@@ -146,10 +146,28 @@ def test_hostile_text_is_text(show_rollouts):
 
 def test_many_completions_of_a_long_text_stay_small(show_rollouts):
     answers = [("and more notes are added to the book " * 400, i / 64) for i in range(64)]
-    page = show_rollouts(group(answers=answers, planned=64))
-    assert nodes_in(page, ".wb-opened") <= 1000
+    long = [("user", "and more notes are added to the book " * 400)]
+    page = show_rollouts(group(answers=answers, planned=64, prompt=row(long)))
+    assert nodes_in(page, ".wb-rollouts") <= 1000
     over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert over == 0
+
+
+def test_completions_outside_the_drawn_rows_are_reached_by_arrow_key_and_by_button(show_rollouts):
+    page = show_rollouts(group(answers=[(f"House {i}.", -i / 64) for i in range(64)], planned=64))
+    table = page.locator(".wb-rolltable")
+    assert table.locator("table").get_attribute("aria-rowcount") == "65"
+    drawn = table.locator("tbody tr[tabindex]").count()
+    assert f"{64 - drawn} completions below" in table.inner_text()
+    page.focus(".wb-rolltable tr[tabindex='0']")
+    for _ in range(drawn):
+        page.keyboard.press("ArrowDown")
+    opened = table.locator("tr[aria-selected='true']")
+    assert opened.get_attribute("aria-rowindex") == str(drawn + 2)
+    assert page.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"
+    assert f"Completion {drawn}" in page.inner_text(".wb-opened .wb-parthead")
+    table.get_by_role("button", name=f"{drawn} completions above").click()
+    assert opened.get_attribute("aria-rowindex") == str(drawn + 1)
 
 
 def test_narrow_card_does_not_overflow(show_rollouts):

@@ -53,9 +53,8 @@ def test_notebook_7_shows_the_cards_and_asks_its_kernel_for_rows(page, lab):
     page.set_default_timeout(150_000)  # the kernel imports torch
     page.goto(f"{lab.url}/notebooks/rows.ipynb?token={TOKEN}")
     page.wait_for_selector(".jp-Notebook .jp-Cell .cm-content")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-    page.click(".jp-Cell .cm-content")
-    page.keyboard.press("Shift+Enter")
+    lab.wait_for_kernel("rows.ipynb")
+    menu(page, "Run", "Run All Cells")
     page.wait_for_selector(".jp-OutputArea-output .wb-tokens .wb-tline")
     page.fill(".wb-rowno", "150")
     page.keyboard.press("Enter")
