@@ -90,7 +90,7 @@ def test_unknown_optimiser_is_refused_by_name():
 def test_verdict_compares_the_live_peak_and_the_reserved_interval():
     found = estimate(LLAMA, Recipe(), BATCH)
     room = found.context.high
-    assert found.verdict(found.hard_minimum + room - 1).word == "does not fit"
+    assert found.verdict(found.hard_minimum + room - 1).word == "out of memory"
     assert found.verdict(found.hard_minimum + room).word == "tight"
     assert found.verdict(found.reserved.high + room - 1).word == "tight"
     assert found.verdict(found.reserved.high + room).word == "fits"

@@ -94,7 +94,7 @@ def estimate(options: argparse.Namespace) -> int:
     """Estimate memory."""
     made = _estimated(options)
     emit(options, made.to_dict(), repr(made))
-    return FINDINGS if made.verdict and made.verdict.word == "does not fit" else FINE
+    return FINDINGS if made.verdict and made.verdict.word == "out of memory" else FINE
 
 
 def _estimated(options: argparse.Namespace) -> Any:

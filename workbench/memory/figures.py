@@ -13,7 +13,7 @@ from workbench.errors import RecipeError
 
 GIB = 2**30
 
-Word = Literal["fits", "tight", "does not fit"]
+Word = Literal["fits", "tight", "out of memory"]
 
 
 def gib(size: float) -> str:
@@ -135,7 +135,7 @@ class Estimate:
             raise RecipeError(f"A card of {card} bytes cannot hold a run.", code="WB806")
         usable = card - self.context.high
         if self.hard_minimum > usable:
-            word: Word = "does not fit"
+            word: Word = "out of memory"
             reason = f"needs at least {gib(self.hard_minimum)}, {gib(max(0, usable))} are usable"
         elif self.reserved.high > usable:
             word = "tight"
