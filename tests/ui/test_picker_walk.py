@@ -1,6 +1,7 @@
 """The picker as a person uses it in a real JupyterLab: a table and chats are understood, corrected, and inserted."""
 
 import pytest
+from axe import violations
 from lab_server import EXTENSION, jupyter_lab, menu, open_notebook
 from picker_files import EMPTY, kitchen_csv, notebook, pairs_jsonl, support_jsonl
 
@@ -178,6 +179,13 @@ def test_a_refused_choice_is_said_in_place_and_nothing_is_lost(page):
     card(page).locator(".wb-error").first.wait_for()
     assert "nonsense" in card(page).locator("[role=alert]").inner_text()
     assert code(page) == before
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Dark High Contrast", "JupyterLab Light"])
+def test_no_serious_violation_in_any_theme_of_lab(page, theme):
+    menu(page, "Settings", "Theme", theme)
+    page.wait_for_function(f"document.body.dataset.jpThemeName === '{theme}'")
+    assert violations(page, PICK) == []
 
 
 def test_nothing_went_wrong_on_the_page(page):

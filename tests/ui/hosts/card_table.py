@@ -14,8 +14,10 @@ from rollout_payloads import group, rollouts_payload
 
 import workbench as wb
 from workbench.api import comm
+from workbench.api.html_export import Showable
 from workbench.api.run import LiveRun
-from workbench.views import BATCH_MIME, TEMPLATE_MIME
+from workbench.views import BATCH_MIME, ROLLOUTS_MIME, TEMPLATE_MIME
+from workbench.views.rollouts import rollouts_html
 
 RECORDED = Path(__file__).resolve().parents[1] / "run_card" / "recorded_run.jsonl"
 
@@ -135,6 +137,17 @@ def _pair_rows(text: str, _folder: Path) -> Any:
     return wb.data(rows).encode(tokenizer="tiny-llama")
 
 
+@dataclass(frozen=True)
+class RecordedRollouts(Showable):
+    """The output of rollouts that a trainer made, as a notebook keeps it."""
+
+    text: str
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        shown = _rollouts(self.text)["payload"]
+        return {ROLLOUTS_MIME: shown, "text/html": rollouts_html(shown), "text/plain": self.text}
+
+
 def recorded_run(text: str, folder: Path) -> Any:
     """A run that is over: the log of a real one."""
     home = folder / "0007-k3f9"
@@ -150,7 +163,7 @@ CARDS = {
     "batch": Card("batch", ".wb-batch", _batch_traits, _batch, "2 documents"),
     "batch tokens": Card("tokens", ".wb-tokens", _tokens, lambda text, folder: _batch(text, folder).tokens),
     "pairs": Card("pairs", ".wb-pairs", _pairs, _pair_rows),
-    "rollouts": Card("rollouts", ".wb-rollouts", _rollouts),
+    "rollouts": Card("rollouts", ".wb-rollouts", _rollouts, lambda text, _folder: RecordedRollouts(text)),
     "picker": Card("picker", ".wb-pick", _picker),
     "template": Card("template", ".wb-xray", _template_traits, _template),
     "run": Card("run", ".wb-run", lambda text: {"payload": run_payload(text), "inert": True}, recorded_run),

@@ -86,7 +86,7 @@ def quantise(model: Any, kind: str) -> None:
     if find_spec("bitsandbytes") is None:
         raise RecipeError(
             "Quantised weights are traced with bitsandbytes' own layers, and it is not installed.",
-            remedy="pip install 'finetune-workbench[quant]'",
+            remedy="pip install bitsandbytes",
             code="WB811",
         )
     from transformers import BitsAndBytesConfig

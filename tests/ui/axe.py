@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[3] / "node_modules" / "axe-core" / "axe.min.js"
+SCRIPT = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 RUN = """async selector => {
   const cards = [...document.querySelectorAll(selector)].filter(node => node.offsetParent !== null);
