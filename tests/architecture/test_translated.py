@@ -31,7 +31,9 @@ ALLOWED = {
 PAYLOAD = "what is wrong with a payload, for whoever writes one; docs/wire.md has the same words"
 JINJA = "words of Jinja"
 PLUGINS = "descriptions of plugins, for JupyterLab's own list of them"
+FORMULAS = "formulas and their sources, word for word as Python sends them; a card translates the names of parts"
 FILES = {
+    "memory/": FORMULAS,
     "parse.ts": PAYLOAD,
     "wire/": PAYLOAD,
     "mime.ts": PLUGINS,

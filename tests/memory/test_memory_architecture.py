@@ -7,7 +7,7 @@ import pytest
 from workbench.errors import ModelError, RecipeError
 from workbench.memory.architecture import from_config, of_model
 from workbench.memory.presets import PRESETS
-from workbench.recipes import Recipe
+from workbench.memory.settings import AnalyticSettings
 
 TOTALS = {
     "meta-llama/Llama-3.2-1B": 1_235_814_400,
@@ -91,7 +91,7 @@ def test_adapter_has_as_many_parameters_as_peft_makes(targets):
     wanted = targets if isinstance(targets, str) else list(targets)
     model = get_peft_model(on_meta(config), LoraConfig(r=5, target_modules=wanted, task_type="CAUSAL_LM"))
     made = sum(parameter.numel() for name, parameter in model.named_parameters() if "lora_" in name)
-    assert from_config(config).adapter_parameters(Recipe(r=5, target_modules=targets)) == made
+    assert from_config(config).adapter_parameters(AnalyticSettings(rank=5, targets=targets)) == made
 
 
 @pytest.mark.parametrize("family", ["gemma2", "mixtral", "gpt2", None, "Llama"])
@@ -113,7 +113,7 @@ def test_quantised_weights_are_refused():
 
 def test_unknown_lora_target_is_refused_by_name():
     with pytest.raises(RecipeError, match=r"'c_attn'.*WB803"):
-        of_model("meta-llama/Llama-3.2-1B").targets(Recipe(target_modules=("q_proj", "c_attn")))
+        of_model("meta-llama/Llama-3.2-1B").targets(AnalyticSettings(targets=("q_proj", "c_attn")))
 
 
 def test_config_is_read_from_a_folder(tmp_path):

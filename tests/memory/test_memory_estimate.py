@@ -12,7 +12,8 @@ from workbench.errors import RecipeError
 from workbench.memory.analytic import EIGHT_BIT, STATE_BYTES, estimate
 from workbench.memory.architecture import from_config, of_model
 from workbench.memory.figures import GIB, Interval
-from workbench.memory.saved import BatchShape, Coefficients, Fitted, Runtime
+from workbench.memory.saved import Coefficients, Fitted
+from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.recipes import Recipe
 
 LLAMA = of_model("meta-llama/Llama-3.2-1B")
@@ -69,20 +70,20 @@ def test_full_fine_tuning_of_a_tied_model_on_few_tokens_peaks_outside_the_loss()
     assert found.peak.name == "backward end"
     assert "tied embedding gradient" in found.peak.parts
     foreach = estimate(LLAMA, Recipe(adapter="none"), BatchShape(1, 64))
-    assert foreach.peak.name == "optimiser step"
+    assert foreach.peak.name == "optimizer step"
 
 
-def test_optimiser_states_of_one_billion_parameters():
+def test_optimizer_states_of_one_billion_parameters():
     sizes = {}
     for optim in (*STATE_BYTES, *EIGHT_BIT):
         found = estimate(LLAMA, Recipe(adapter="none", precision="bfloat16", optim=optim), BATCH)
-        sizes[optim] = next(part.bytes for part in found.parts if part.name == "optimiser")
+        sizes[optim] = next(part.bytes for part in found.parts if part.name == "optimizer")
     assert sizes["adamw_torch"] == 8 * LLAMA.total  # two float32 moments: trained weights stay float32
     assert sizes["sgd"] == 0
     assert sizes["adamw_8bit"] == round(LLAMA.total * 2.03125)
 
 
-def test_unknown_optimiser_is_refused_by_name():
+def test_unknown_optimizer_is_refused_by_name():
     with pytest.raises(RecipeError, match=r"'lion'.*WB803"):
         estimate(LLAMA, Recipe(optim="lion"), BATCH)
 
@@ -259,7 +260,7 @@ def test_published_runs_fall_into_the_reserved_interval(shared):
         recipe = Recipe(
             adapter="lora" if targets else "none", r=int(row["r"] or 1), target_modules=targets or "all-linear"
         )
-        trained = architecture.adapter_parameters(recipe) or architecture.total
+        trained = architecture.adapter_parameters(AnalyticSettings.of(recipe, BATCH)) or architecture.total
         assert trained == int(row["trainable"])
         runtime = Runtime(loss="logits", autocast=False, outputs_kept=True)
         found = estimate(architecture, recipe, BatchShape(4, 690), runtime)

@@ -4,7 +4,8 @@ import pytest
 
 from workbench.errors import RecipeError
 from workbench.memory.architecture import from_config
-from workbench.memory.saved import BatchShape, ClosedForm, Runtime, fit
+from workbench.memory.saved import ClosedForm, fit
+from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.recipes import Recipe
 
 SMALL = {
@@ -64,6 +65,10 @@ def one_layer(family, recipe, runtime, batch):
     return really_saved(family, 3, recipe, runtime, batch) - really_saved(family, 2, recipe, runtime, batch)
 
 
+def coefficients(architecture, recipe, runtime):
+    return ClosedForm().coefficients(architecture, AnalyticSettings.of(recipe, BatchShape(1, 8), runtime))
+
+
 RUNTIMES = {
     "float32": {"weight_bytes": 4, "autocast": False},
     "bfloat16": {"weight_bytes": 2, "autocast": False},
@@ -84,7 +89,7 @@ RECIPES = {
 def test_a_layer_saves_to_the_byte_what_the_closed_form_says(recipe, precision, attention):
     runtime = Runtime(device="cpu", attention=attention, masked=True, **RUNTIMES[precision])
     batch = BatchShape(2, 48)
-    found = ClosedForm().coefficients(
+    found = coefficients(
         from_config({"model_type": "llama", **SMALL, "num_hidden_layers": 3}), RECIPES[recipe], runtime
     )
     assert found.layer_bytes(batch) + found.constant / 3 == one_layer("llama", RECIPES[recipe], runtime, batch)
@@ -96,7 +101,7 @@ def test_other_families_save_to_the_byte_too(family, recipe):
     runtime = Runtime(device="cpu", attention="eager", **RUNTIMES["bfloat16"])
     config = {"model_type": family, **SMALL, "num_hidden_layers": 3, "head_dim": 16}
     batch = BatchShape(2, 40)
-    found = ClosedForm().coefficients(from_config(config), RECIPES[recipe], runtime)
+    found = coefficients(from_config(config), RECIPES[recipe], runtime)
     assert found.layer_bytes(batch) == one_layer(family, RECIPES[recipe], runtime, batch)
 
 
@@ -104,9 +109,7 @@ def test_other_families_save_to_the_byte_too(family, recipe):
 def test_dropout_masks_are_counted(precision):
     runtime = Runtime(device="cpu", attention="eager", **RUNTIMES[precision])
     recipe, batch = Recipe(r=4, lora_dropout=0.1), BatchShape(2, 32)
-    found = ClosedForm().coefficients(
-        from_config({"model_type": "llama", **SMALL, "num_hidden_layers": 3}), recipe, runtime
-    )
+    found = coefficients(from_config({"model_type": "llama", **SMALL, "num_hidden_layers": 3}), recipe, runtime)
     assert found.layer_bytes(batch) + found.constant / 3 == one_layer("llama", recipe, runtime, batch)
 
 
@@ -114,7 +117,7 @@ def test_without_a_mask_sdpa_keeps_keys_and_values_once():
     runtime = Runtime(device="cpu", attention="sdpa", masked=False, weight_bytes=2, autocast=False)
     recipe, batch = Recipe(adapter="none"), BatchShape(2, 48)
     architecture = from_config({"model_type": "llama", **SMALL, "num_hidden_layers": 3})
-    found = ClosedForm().coefficients(architecture, recipe, runtime)
+    found = ClosedForm().coefficients(architecture, AnalyticSettings.of(recipe, BatchShape(1, 8), runtime))
     assert found.layer_pair == 0
     assert found.layer_bytes(batch) == one_layer("llama", recipe, runtime, batch)
 
@@ -123,11 +126,13 @@ def test_coefficients_fitted_from_two_measured_lengths_predict_a_third():
     runtime = Runtime(device="cpu", attention="eager", **RUNTIMES["float32"])
     recipe = RECIPES["lora all"]
     architecture = from_config({"model_type": "llama", **SMALL, "num_hidden_layers": 2})
-    base = ClosedForm().coefficients(architecture, recipe, runtime)
+    base = coefficients(architecture, recipe, runtime)
     points = [
         (shape, really_saved("llama", 2, recipe, runtime, shape)) for shape in (BatchShape(2, 24), BatchShape(2, 56))
     ]
-    fitted = fit(base, points, "measured").coefficients(architecture, recipe, runtime)
+    fitted = fit(base, points, "measured").coefficients(
+        architecture, AnalyticSettings.of(recipe, BatchShape(1, 8), runtime)
+    )
     third = BatchShape(2, 80)
     assert fitted.kind == "measured"
     # the boolean mask is one pair term for the whole model, a quarter of a percent here
@@ -137,15 +142,15 @@ def test_coefficients_fitted_from_two_measured_lengths_predict_a_third():
 def test_fit_finds_a_slope_the_closed_form_did_not_know():
     runtime = Runtime(device="cpu", attention="flash_attention_2", **RUNTIMES["bfloat16"])
     architecture = from_config({"model_type": "llama", **SMALL, "num_hidden_layers": 2})
-    base = ClosedForm().coefficients(architecture, Recipe(), runtime)
+    base = coefficients(architecture, Recipe(), runtime)
     points = [(BatchShape(1, n), 5000 + 777 * n) for n in (100, 300)]
-    fitted = fit(base, points, "traced").coefficients(architecture, Recipe(), runtime)
+    fitted = fit(base, points, "traced").coefficients(architecture, AnalyticSettings())
     assert fitted.saved_bytes(BatchShape(1, 900)) == 5000 + 777 * 900
 
 
 def test_fit_refuses_points_that_make_no_line():
     architecture = from_config({"model_type": "llama", **SMALL, "num_hidden_layers": 2})
-    base = ClosedForm().coefficients(architecture, Recipe(), Runtime())
+    base = coefficients(architecture, Recipe(), Runtime())
     same = [(BatchShape(2, 10), 1), (BatchShape(1, 20), 2)]
     for points in (same, same[:1]):
         with pytest.raises(RecipeError, match="WB805"):
@@ -155,10 +160,10 @@ def test_fit_refuses_points_that_make_no_line():
 def test_coefficients_of_another_model_are_refused():
     two = from_config({"model_type": "llama", **SMALL, "num_hidden_layers": 2})
     three = from_config({"model_type": "llama", **SMALL, "num_hidden_layers": 3})
-    base = ClosedForm().coefficients(two, Recipe(), Runtime())
+    base = coefficients(two, Recipe(), Runtime())
     fitted = fit(base, [(BatchShape(1, 10), 10), (BatchShape(1, 20), 20)], "traced")
     with pytest.raises(RecipeError, match=r"2 layers.*3"):
-        fitted.coefficients(three, Recipe(), Runtime())
+        fitted.coefficients(three, AnalyticSettings())
 
 
 def test_batch_of_a_recipe_is_its_largest():

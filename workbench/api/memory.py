@@ -14,7 +14,7 @@ from workbench.memory.analytic import estimate as estimate_step
 from workbench.memory.architecture import of_model, read_config
 from workbench.memory.figures import Estimate, Verdict, gib
 from workbench.memory.plan import Plan
-from workbench.memory.saved import BatchShape, Runtime
+from workbench.memory.settings import BatchShape, Runtime
 from workbench.memory.trace import Trace
 from workbench.memory.traced import assumptions_of, estimate_of, phases_of
 from workbench.recipes import Recipe

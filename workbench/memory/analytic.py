@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from workbench.errors import RecipeError
 from workbench.memory.architecture import Architecture
 from workbench.memory.figures import GIB, Estimate, Interval, Part, Peak
-from workbench.memory.saved import BatchShape, ClosedForm, Coefficients, MemorySource, Runtime
+from workbench.memory.saved import ClosedForm, Coefficients, MemorySource, rounded
+from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.recipes import Recipe
 
 TOKEN_TILE, VOCABULARY_TILE = 4096, 32768
@@ -32,7 +33,7 @@ STATE_BYTES: Mapping[str, float] = {
     "adamw_torch_fused": 2.0,
     "sgd": 0.0,
 }
-"""Optimiser state as a multiple of the trained parameters' bytes (torch.optim.AdamW: two moments)."""
+"""Optimizer state as a multiple of the trained parameters' bytes (torch.optim.AdamW: two moments)."""
 
 EIGHT_BIT_STATE_BYTES = 2 * (1 + 4 / 256)
 """Bytes of state a parameter with 8-bit Adam: two moments, one float32 scale a block of 256 (bitsandbytes)."""
@@ -45,24 +46,22 @@ class _Step:
     """Everything the parts are computed from; sizes in bytes."""
 
     architecture: Architecture
-    recipe: Recipe
-    batch: BatchShape
-    runtime: Runtime
+    settings: AnalyticSettings
     saved: Coefficients
 
     @property
     def full(self) -> bool:
-        return self.recipe.adapter == "none"
+        return self.settings.full
 
     @property
     def trained(self) -> int:
         """Trained parameters."""
-        return self.architecture.total if self.full else self.architecture.adapter_parameters(self.recipe)
+        return self.architecture.total if self.full else self.architecture.adapter_parameters(self.settings)
 
     @property
     def trained_bytes(self) -> int:
         """Of one trained parameter; PEFT keeps adapters in float32."""
-        return self.runtime.weight_bytes if self.full else 4
+        return self.settings.weight_bytes if self.full else 4
 
     @property
     def gradients(self) -> int:
@@ -80,7 +79,7 @@ def estimate(
     runtime: Runtime | None = None,
     source: MemorySource | None = None,
 ) -> Estimate:
-    """Estimate the memory of one training step after the first.
+    """Estimate the memory of one training step after the first; `evaluate` with the settings of a recipe.
 
     Args:
         architecture: The model's shapes.
@@ -90,57 +89,73 @@ def estimate(
         source: Where saved bytes come from; None takes the closed form.
 
     Raises:
-        RecipeError: For an optimiser or LoRA target that is not known (WB803).
+        RecipeError: As `evaluate`.
+    """
+    return evaluate(architecture, AnalyticSettings.of(recipe, batch, runtime), source)
+
+
+def evaluate(architecture: Architecture, settings: AnalyticSettings, source: MemorySource | None = None) -> Estimate:
+    """Estimate the memory of one training step after the first.
+
+    Args:
+        architecture: The model's shapes.
+        settings: Batch, method, adapter and how it is computed.
+        source: Where saved bytes come from; None takes the closed form.
+
+    Raises:
+        RecipeError: For an optimizer or LoRA target that is not known (WB803).
 
     Source: measured against published runs and a trace in docs/memory.md.
     """
-    runtime = runtime or Runtime.of(recipe)
-    saved = (source or ClosedForm()).coefficients(architecture, recipe, runtime)
-    step = _Step(architecture, recipe, batch, runtime, saved)
+    saved = (source or ClosedForm()).coefficients(architecture, settings)
+    step = _Step(architecture, settings, saved)
     parts = {part.name: part for part in (*_static_parts(step), *_moving_parts(step))}
     peaks = _peaks(step, {name: part.bytes for name, part in parts.items()})
     peak = max(peaks, key=lambda candidate: candidate.bytes)
-    cuda = runtime.device == "cuda"
+    cuda = settings.device == "cuda"
     factors = _allocator_factors(step) if cuda else (1.0, 1.0)
     return Estimate(
         kind=saved.kind,
-        device=runtime.device,
+        device=settings.device,
         parts=tuple(parts.values()),
         peaks=peaks,
         peak=peak,
-        reserved=Interval(*(round(peak.bytes * factor) for factor in factors)),
+        reserved=Interval(*(rounded(peak.bytes * factor) for factor in factors)),
         context=CUDA_CONTEXT if cuda else Interval(0, 0),
     )
 
 
 def _static_parts(step: _Step) -> tuple[Part, ...]:
     """What lives through the whole step."""
-    a, recipe = step.architecture, step.recipe
-    adapter = a.adapter_parameters(recipe)
-    batch = step.batch
-    mask = batch.rows * batch.length**2 if step.runtime.masked and step.runtime.attention != "flash_attention_2" else 0
-    rotary = 2 * step.runtime.weight_bytes * a.head_dim
+    a, settings = step.architecture, step.settings
+    adapter = a.adapter_parameters(settings)
+    mask = (
+        settings.rows * settings.length**2
+        if step.settings.masked and step.settings.attention != "flash_attention_2"
+        else 0
+    )
+    rotary = 2 * step.settings.weight_bytes * a.head_dim
     return (
         Part(
             "weights",
-            a.total * step.runtime.weight_bytes,
+            a.total * step.settings.weight_bytes,
             "parameters x bytes",
-            {"parameters": a.total, "bytes": step.runtime.weight_bytes},
+            {"parameters": a.total, "bytes": step.settings.weight_bytes},
             "config.json",
         ),
         Part(
             "adapter",
             adapter * 4,
             "layers x r x sum(in + out) x 4",
-            {"parameters": adapter, "r": recipe.r},
+            {"parameters": adapter, "r": settings.rank},
             "PEFT keeps LoRA matrices in float32",
         ),
         Part(
-            "optimiser",
+            "optimizer",
             _state_bytes(step),
             "trained x bytes of state",
             {"trained": step.trained, "bytes": step.trained_bytes},
-            f"optim={recipe.optim}",
+            f"optim={settings.optim}",
         ),
         Part(
             "gradients",
@@ -151,9 +166,9 @@ def _static_parts(step: _Step) -> tuple[Part, ...]:
         ),
         Part(
             "batch",
-            (24 + rotary) * batch.tokens + mask,
+            (24 + rotary) * settings.tokens + mask,
             "tokens x (3 x 8 + 2 head_dim w) + rows x length^2 where masked",
-            {"tokens": batch.tokens, "mask": mask},
+            {"tokens": settings.tokens, "mask": mask},
             "ids, labels and mask in int64, rotary tables, one boolean attention mask",
         ),
     )
@@ -161,27 +176,33 @@ def _static_parts(step: _Step) -> tuple[Part, ...]:
 
 def _moving_parts(step: _Step) -> tuple[Part, ...]:
     """What comes and goes within the step."""
-    a, batch, runtime, saved = step.architecture, step.batch, step.runtime, step.saved
-    checkpointing = step.recipe.gradient_checkpointing
-    stream = runtime.weight_bytes * a.hidden * batch.tokens
-    layer = saved.layer_bytes(batch)
+    a, settings, saved = step.architecture, step.settings, step.saved
+    checkpointing = step.settings.checkpointing
+    stream = settings.weight_bytes * a.hidden * settings.tokens
+    layer = saved.layer_bytes(settings.batch)
     kept = a.layers * (stream if checkpointing else layer)
-    copies = round(saved.constant)
+    copies = rounded(saved.constant)
     return (
         Part(
             "activations",
             kept,
             "layers x hidden x tokens x w" if checkpointing else "layers x (bytes a token x tokens + pairs)",
-            {"layers": a.layers, "tokens": batch.tokens, "layer_token": saved.layer_token, "pair": saved.layer_pair},
+            {
+                "layers": a.layers,
+                "tokens": settings.tokens,
+                "pair": saved.layer_pair,
+                "bytes a token": saved.layer_token,
+                **{term.name: term.bytes for term in saved.terms},
+            },
             "gradient checkpointing keeps the input of every layer"
             if checkpointing
-            else "; ".join(f"{term.name} {term.bytes:g}: {term.formula}" for term in saved.terms) or saved.kind,
+            else "; ".join(f"{term.name}: {term.formula}" for term in saved.terms) or saved.kind,
         ),
         Part(
             "tail",
-            saved.tail_bytes(batch),
+            saved.tail_bytes(settings.batch),
             "bytes a token x tokens",
-            {"bytes": saved.tail_token, "tokens": batch.tokens},
+            {"bytes": saved.tail_token, "tokens": settings.tokens},
             "the last norm and the input of the head",
         ),
         Part(
@@ -200,38 +221,38 @@ def _moving_parts(step: _Step) -> tuple[Part, ...]:
         ),
         Part(
             "layer backward",
-            3 * runtime.compute_bytes * a.intermediate * batch.tokens,
+            3 * settings.compute_bytes * a.intermediate * settings.tokens,
             "3 c I tokens",
-            {"intermediate": a.intermediate, "tokens": batch.tokens},
+            {"intermediate": a.intermediate, "tokens": settings.tokens},
             "gradients of gate, up and their product",
         ),
         _loss_part(step),
         *_head_gradient_parts(step),
         _embedding_gradient_part(step),
-        _optimiser_temporaries(step),
+        _optimizer_temporaries(step),
         _kept_outputs(step),
     )
 
 
 def _loss_part(step: _Step) -> Part:
     """Head and loss while their backward runs."""
-    a, batch, runtime = step.architecture, step.batch, step.runtime
-    w, c = runtime.weight_bytes, runtime.compute_bytes
-    if runtime.loss == "logits":
+    a, settings = step.architecture, step.settings
+    w, c = settings.weight_bytes, settings.compute_bytes
+    if settings.loss == "logits":
         head_copy = 2 * step.head_elements if c != w else 0
         return Part(
             "loss",
-            12 * a.vocab * batch.tokens + head_copy,
+            12 * a.vocab * settings.tokens + head_copy,
             "12 V tokens" + (" + 2 V H" if head_copy else ""),
-            {"vocab": a.vocab, "tokens": batch.tokens},
+            {"vocab": a.vocab, "tokens": settings.tokens},
             "log_softmax in float32, its gradient, and the gradient of the logits",
         )
-    scored = batch.scored
+    scored = settings.scored
     tile = min(scored, TOKEN_TILE) * VOCABULARY_TILE * c
     hidden = (4 + w + (w if w != 4 else 0)) * a.hidden * scored
     cast = c * a.hidden * (min(a.vocab, VOCABULARY_TILE) + min(scored, TOKEN_TILE)) if c != w else 0
     # without Triton torch folds the tile: seven float32 tensors of its size are live at once, and a boolean one
-    folded = 29 * min(scored, TOKEN_TILE) * min(a.vocab, VOCABULARY_TILE) if runtime.device == "cpu" else 0
+    folded = 29 * min(scored, TOKEN_TILE) * min(a.vocab, VOCABULARY_TILE) if settings.device == "cpu" else 0
     return Part(
         "loss",
         tile + hidden + cast + folded,
@@ -245,9 +266,9 @@ def _loss_part(step: _Step) -> Part:
 
 def _head_gradient_parts(step: _Step) -> tuple[Part, Part]:
     """Gradient of a trained output head: while it is summed, and what stays."""
-    w, elements = step.runtime.weight_bytes, step.head_elements if step.full else 0
+    w, elements = step.settings.weight_bytes, step.head_elements if step.full else 0
     # plain logits are freed before the head's gradient is made, so only tiles meet it
-    summed = (4 + (w if w != 4 else 0)) * elements if step.runtime.loss == "fused" else 0
+    summed = (4 + (w if w != 4 else 0)) * elements if step.settings.loss == "fused" else 0
     return (
         Part(
             "head gradient sum",
@@ -265,35 +286,35 @@ def _embedding_gradient_part(step: _Step) -> Part:
     twice = step.full and step.architecture.tied
     return Part(
         "tied embedding gradient",
-        step.head_elements * step.runtime.weight_bytes if twice else 0,
+        step.head_elements * step.settings.weight_bytes if twice else 0,
         "V H w",
         {"elements": step.head_elements},
         "a tied embedding gets a dense gradient from the input side too",
     )
 
 
-def _optimiser_temporaries(step: _Step) -> Part:
-    """Scratch of the optimiser's update."""
+def _optimizer_temporaries(step: _Step) -> Part:
+    """Scratch of the optimizer's update."""
     a = step.architecture
-    if step.recipe.optim != "adamw_torch":
+    if step.settings.optim != "adamw_torch":
         size, formula = 0, "0: updated in place"
-    elif step.runtime.device == "cuda":
+    elif step.settings.device == "cuda":
         size, formula = step.gradients, "trained x bytes: foreach makes one more list"
     else:
-        widest = max((max(t.inputs, t.outputs) * step.recipe.r for t in a.targets(step.recipe)), default=0)
+        widest = max((max(t.inputs, t.outputs) * step.settings.rank for t in a.targets(step.settings)), default=0)
         size = 2 * step.trained_bytes * (step.head_elements if step.full else widest)
         formula = "2 x the largest trained tensor: one parameter at a time"
-    return Part("optimiser temporaries", size, formula, {"trained": step.trained}, f"optim={step.recipe.optim}")
+    return Part("optimizer temporaries", size, formula, {"trained": step.trained}, f"optim={step.settings.optim}")
 
 
 def _kept_outputs(step: _Step) -> Part:
     """Logits and cache of the model's outputs, where something still refers to them."""
-    a, runtime, tokens = step.architecture, step.runtime, step.batch.tokens
-    c = runtime.compute_bytes
+    a, settings, tokens = step.architecture, step.settings, step.settings.tokens
+    c = settings.compute_bytes
     size = 0
-    if runtime.outputs_kept:
+    if settings.outputs_kept:
         size = c * a.vocab * tokens
-        if runtime.masked and not step.recipe.gradient_checkpointing:
+        if settings.masked and not step.settings.checkpointing:
             size += 2 * c * a.key * tokens * a.layers
     return Part(
         "kept outputs",
@@ -305,23 +326,23 @@ def _kept_outputs(step: _Step) -> Part:
 
 
 def _state_bytes(step: _Step) -> int:
-    optim = step.recipe.optim
+    optim = step.settings.optim
     if optim in EIGHT_BIT:
-        return round(step.trained * EIGHT_BIT_STATE_BYTES)
+        return rounded(step.trained * EIGHT_BIT_STATE_BYTES)
     if optim not in STATE_BYTES:
         raise RecipeError(
             f"Cannot estimate memory for optim={optim!r}.",
             remedy=f"Known: {', '.join((*STATE_BYTES, *EIGHT_BIT))}.",
             code="WB803",
         )
-    return round(step.gradients * STATE_BYTES[optim])
+    return rounded(step.gradients * STATE_BYTES[optim])
 
 
 def _peaks(step: _Step, size: Mapping[str, int]) -> tuple[Peak, ...]:
     """The moments at which memory can be highest."""
-    always = ("weights", "adapter", "optimiser", "batch", "kept outputs")
+    always = ("weights", "adapter", "optimizer", "batch", "kept outputs")
     # with accumulation the gradients of earlier micro batches are there while a later one runs
-    held = ("gradients",) if step.recipe.gradient_accumulation_steps > 1 else ()
+    held = ("gradients",) if step.settings.accumulation > 1 else ()
     moments = {
         "loss backward": (*held, "activations", "tail", "autocast copies", "loss", "head gradient sum"),
         "first layer backward": (
@@ -333,7 +354,7 @@ def _peaks(step: _Step, size: Mapping[str, int]) -> tuple[Peak, ...]:
             "head gradient",
         ),
         "backward end": ("gradients", "recomputed layer", "tied embedding gradient"),
-        "optimiser step": ("gradients", "optimiser temporaries"),
+        "optimizer step": ("gradients", "optimizer temporaries"),
     }
     return tuple(
         Peak(name, {part: size[part] for part in (*always, *parts) if size[part]}) for name, parts in moments.items()
@@ -345,6 +366,6 @@ def _allocator_factors(step: _Step) -> tuple[float, float]:
 
     Source: replay of the allocator over traced steps, and 55 published runs (docs/memory.md, allocator).
     """
-    if step.recipe.gradient_checkpointing:
-        return (1.04, 1.15) if step.batch.length <= TOKEN_TILE else (1.04, 1.33)
+    if step.settings.checkpointing:
+        return (1.04, 1.15) if step.settings.length <= TOKEN_TILE else (1.04, 1.33)
     return (1.04, 1.10) if step.full else (1.02, 1.07)

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from workbench.errors import ModelError, RecipeError
 from workbench.memory.presets import PRESETS
-from workbench.recipes import Recipe
+from workbench.memory.settings import AnalyticSettings
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 """Values of `model_type` that are known (transformers 5.23, models/<family>/modeling_<family>.py)."""
@@ -118,12 +118,25 @@ class Architecture:
         """All parameters; a tied head counts once."""
         return sum(self.parameters.values())
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, JSON-ready: the `Shapes` of the twin in TypeScript."""
+        names = ("family", "hidden", "layers", "heads", "kv_heads", "head_dim", "intermediate", "vocab", "tied")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "qk_norm": self.qk_norm,
+            "total": self.total,
+            "linear": [
+                {"name": item.name, "inputs": item.inputs, "outputs": item.outputs, "bias": item.bias}
+                for item in self.linear.values()
+            ],
+        }
+
     @property
     def linear_parameters(self) -> int:
         """Parameters of the linear modules of all layers."""
         return self.parameters["attention"] + self.parameters["mlp"]
 
-    def targets(self, recipe: Recipe) -> tuple[Linear, ...]:
+    def targets(self, settings: AnalyticSettings) -> tuple[Linear, ...]:
         """Linear modules that get a LoRA adapter; none with `adapter="none"`.
 
         Raises:
@@ -131,11 +144,11 @@ class Architecture:
 
         Source: PEFT's `all-linear` takes every linear module but the output head.
         """
-        if recipe.adapter == "none":
+        if settings.full:
             return ()
-        if recipe.target_modules == "all-linear":
+        if settings.targets == "all-linear":
             return tuple(self.linear.values())
-        names = (recipe.target_modules,) if isinstance(recipe.target_modules, str) else recipe.target_modules
+        names = (settings.targets,) if isinstance(settings.targets, str) else settings.targets
         for name in names:
             if name not in self.linear:
                 raise RecipeError(
@@ -145,12 +158,12 @@ class Architecture:
                 )
         return tuple(self.linear[name] for name in dict.fromkeys(names))
 
-    def adapter_parameters(self, recipe: Recipe) -> int:
+    def adapter_parameters(self, settings: AnalyticSettings) -> int:
         """Elements of all LoRA A and B matrices; 0 with `adapter="none"`.
 
         Source: a rank-r adapter is A (r, in) and B (out, r) without bias (PEFT, tuners/lora/layer.py).
         """
-        return self.layers * recipe.r * sum(linear.inputs + linear.outputs for linear in self.targets(recipe))
+        return self.layers * settings.rank * sum(linear.inputs + linear.outputs for linear in self.targets(settings))
 
 
 def from_config(config: Mapping[str, Any]) -> Architecture:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from workbench.errors import RecipeError
+from workbench.memory import kinds
 
 GIB = 2**30
 
@@ -121,6 +122,10 @@ class Estimate:
         if self.device == "cpu":
             return "Host memory of tensors; the interpreter and its libraries come on top."
         return "GPU memory of one device."
+
+    def by_kind(self) -> dict[str, int]:
+        """Live bytes at the peak by the kinds of workbench.memory.kinds, in their order."""
+        return kinds.by_kind(self.peak.parts)
 
     def verdict(self, card: int) -> Verdict:
         """Compare with a card.

@@ -1,6 +1,6 @@
 """What one training step keeps for its backward pass: bytes a token, as coefficients.
 
-    ClosedForm().coefficients(architecture, recipe, runtime).saved_bytes(batch)
+    ClosedForm().coefficients(architecture, settings).saved_bytes(batch)
 
 This is the seam between the closed form and a trace or a measurement: all of them answer with `Coefficients`. Between
 two lengths the saved bytes grow linearly except for terms in token pairs (a mask or eager attention), so `fit` makes
@@ -11,101 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import floor
 from typing import Literal, Protocol
 
 from workbench.errors import RecipeError
 from workbench.memory.architecture import Architecture
-from workbench.recipes import Recipe
+from workbench.memory.settings import AnalyticSettings, BatchShape
 
-Device = Literal["cuda", "cpu"]
-Attention = Literal["sdpa", "flash_attention_2", "eager"]
-Loss = Literal["fused", "logits"]
 Kind = Literal["analytic", "traced", "measured"]
 
 
-@dataclass(frozen=True, slots=True)
-class BatchShape:
-    """The largest micro batch of a run on one device.
-
-    Attributes:
-        rows: Batch rows (B).
-        length: Tokens of a batch row, padding included (S).
-        trained: Tokens with a label; None takes all of them, the worst case.
-    """
-
-    rows: int
-    length: int
-    trained: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in (("rows", self.rows), ("length", self.length)):
-            if value < 1:
-                raise RecipeError(f"A batch with {name}={value} has no tokens.", code="WB806")
-
-    @classmethod
-    def of(cls, recipe: Recipe, longest: int, trained: int | None = None) -> BatchShape:
-        """The largest micro batch of a recipe.
-
-        Args:
-            recipe: Its batch size, max_length and packing decide.
-            longest: Tokens of the longest row of the data.
-            trained: Most trained tokens that one micro batch holds.
-
-        Source: TRL 1.16 concatenates the rows of a packed batch into one (padding_free).
-        """
-        length = longest if recipe.max_length is None else min(longest, recipe.max_length)
-        rows = recipe.per_device_train_batch_size
-        if recipe.packing == "none":
-            return cls(rows, length, trained)
-        return cls(1, rows * (length if recipe.max_length is None else recipe.max_length), trained)
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of the batch, B times S."""
-        return self.rows * self.length
-
-    @property
-    def scored(self) -> int:
-        """Positions whose next token is predicted."""
-        return self.tokens if self.trained is None else self.trained
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """How the step is computed, where the recipe does not say.
-
-    Attributes:
-        attention: transformers' `attn_implementation`.
-        loss: `fused` is TRL's head in tiles; `logits` makes all of them, as a plain transformers Trainer does.
-        weight_bytes: Of one base weight: 2 for bfloat16, 4 for float32.
-        autocast: Whether matrix products run in bfloat16 autocast (`bf16=True`).
-        masked: Whether attention gets a mask: padded rows, or packed documents without a varlen kernel.
-        outputs_kept: Whether the model's outputs (logits, key and value cache) are still referenced during backward.
-    """
-
-    device: Device = "cuda"
-    attention: Attention = "sdpa"
-    loss: Loss = "fused"
-    weight_bytes: int = 2
-    autocast: bool = True
-    masked: bool = True
-    outputs_kept: bool = False
-
-    @property
-    def compute_bytes(self) -> int:
-        """Of one activation that comes out of a matrix product."""
-        return 2 if self.autocast else self.weight_bytes
-
-    @classmethod
-    def of(cls, recipe: Recipe, device: Device = "cuda") -> Runtime:
-        """The runtime a recipe leads to on a device: trained base weights stay float32, frozen ones follow `precision`.
-
-        Source: workbench.training.trainer_setup.
-        """
-        low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device == "cuda")
-        frozen = recipe.adapter == "lora"
-        masked = recipe.packing != "none" or recipe.per_device_train_batch_size > 1
-        return cls(device=device, weight_bytes=2 if low and frozen else 4, autocast=low, masked=masked)
+def rounded(size: float) -> int:
+    """The nearest whole number, halves up: the rule that the TypeScript twin can follow too."""
+    return floor(size + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,32 +61,32 @@ class Coefficients:
     def layer_bytes(self, batch: BatchShape) -> int:
         """Bytes one layer saves."""
         keys = -(-batch.length // self.pair_multiple) * self.pair_multiple
-        return round(self.layer_token * batch.tokens + self.layer_pair * batch.tokens * keys)
+        return rounded(self.layer_token * batch.tokens + self.layer_pair * batch.tokens * keys)
 
     def tail_bytes(self, batch: BatchShape) -> int:
         """Bytes saved behind the last layer, without the loss."""
-        return round(self.tail_token * batch.tokens)
+        return rounded(self.tail_token * batch.tokens)
 
     def saved_bytes(self, batch: BatchShape) -> int:
         """Bytes all layers and the tail save, without gradient checkpointing."""
-        return round(self.constant) + self.layers * self.layer_bytes(batch) + self.tail_bytes(batch)
+        return rounded(self.constant) + self.layers * self.layer_bytes(batch) + self.tail_bytes(batch)
 
 
 class MemorySource(Protocol):
     """Anything that knows what a step saves: the closed form, a trace on meta tensors, or a measured step."""
 
-    def coefficients(self, architecture: Architecture, recipe: Recipe, runtime: Runtime) -> Coefficients:
-        """Coefficients of this model with this recipe."""
+    def coefficients(self, architecture: Architecture, settings: AnalyticSettings) -> Coefficients:
+        """Coefficients of this model with these settings."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Coefficients that were traced or measured for one model and recipe, used as they are."""
+    """Coefficients that were traced or measured for one model and settings, used as they are."""
 
     found: Coefficients
 
-    def coefficients(self, architecture: Architecture, recipe: Recipe, runtime: Runtime) -> Coefficients:
+    def coefficients(self, architecture: Architecture, settings: AnalyticSettings) -> Coefficients:
         """The fitted coefficients.
 
         Raises:
@@ -219,39 +137,40 @@ class ClosedForm:
     scaled dot product attention; checked against saved-tensor hooks in tests/memory/test_saved.py.
     """
 
-    def coefficients(self, architecture: Architecture, recipe: Recipe, runtime: Runtime) -> Coefficients:
+    def coefficients(self, architecture: Architecture, settings: AnalyticSettings) -> Coefficients:
         """Coefficients of a dense decoder."""
-        full = recipe.adapter == "none"
         terms = (
-            _norms(architecture, runtime, full),
-            _attention(architecture, runtime),
-            Term("mlp", 3 * runtime.compute_bytes * architecture.intermediate, "3 c I: gate, up and silu(gate)"),
-            _linear_inputs(architecture, runtime, full),
-            _adapters(architecture, recipe, runtime),
+            _norms(architecture, settings),
+            _attention(architecture, settings),
+            Term("mlp", 3 * settings.compute_bytes * architecture.intermediate, "3 c I: gate, up and silu(gate)"),
+            _linear_inputs(architecture, settings),
+            _adapters(architecture, settings),
         )
         hidden = architecture.hidden
-        tail = 4 * hidden + 4 + (runtime.weight_bytes * hidden if full else 0) + runtime.weight_bytes * hidden
+        tail = (
+            4 * hidden + 4 + (settings.weight_bytes * hidden if settings.full else 0) + settings.weight_bytes * hidden
+        )
         return Coefficients(
             kind="analytic",
             layers=architecture.layers,
             layer_token=sum(term.bytes for term in terms),
-            layer_pair=_pair_bytes(architecture, runtime),
+            layer_pair=_pair_bytes(architecture, settings),
             tail_token=tail,
-            pair_multiple=16 if runtime.attention == "sdpa" and runtime.device == "cuda" else 1,
-            constant=autocast_copies(architecture, recipe, runtime),
+            pair_multiple=16 if settings.attention == "sdpa" and settings.device == "cuda" else 1,
+            constant=autocast_copies(architecture, settings),
             terms=terms,
         )
 
 
-def autocast_copies(architecture: Architecture, recipe: Recipe, runtime: Runtime) -> int:
+def autocast_copies(architecture: Architecture, settings: AnalyticSettings) -> int:
     """Bytes of the bfloat16 copies that autocast makes of float32 weights and that backward needs again."""
-    if not runtime.autocast:
+    if not settings.autocast:
         return 0
-    base = architecture.linear_parameters if runtime.weight_bytes == 4 else 0
-    return 2 * (base + architecture.adapter_parameters(recipe))
+    base = architecture.linear_parameters if settings.weight_bytes == 4 else 0
+    return 2 * (base + architecture.adapter_parameters(settings))
 
 
-def _norms(architecture: Architecture, runtime: Runtime, full: bool) -> Term:
+def _norms(architecture: Architecture, settings: AnalyticSettings) -> Term:
     """Float32 inputs and reciprocal deviations of the norms; with trained norms also what their weight multiplies."""
     widths = [architecture.hidden, architecture.hidden]
     counts = [1, 1]
@@ -259,62 +178,66 @@ def _norms(architecture: Architecture, runtime: Runtime, full: bool) -> Term:
         widths += [architecture.query, architecture.key]
         counts += [architecture.heads, architecture.kv_heads]
     # the norms of queries and keys read what a matrix product wrote, so their product has its precision
-    trained = 2 * runtime.weight_bytes * architecture.hidden + runtime.compute_bytes * sum(widths[2:]) if full else 0
-    formula = "sum over norms of 4 width + 4" + (" + one product a norm" if full else "")
+    trained = (
+        2 * settings.weight_bytes * architecture.hidden + settings.compute_bytes * sum(widths[2:])
+        if settings.full
+        else 0
+    )
+    formula = "sum over norms of 4 width + 4" + (" + one product a norm" if settings.full else "")
     return Term("norms", 4 * sum(widths) + 4 * sum(counts) + trained, formula)
 
 
-def _attention(architecture: Architecture, runtime: Runtime) -> Term:
+def _attention(architecture: Architecture, settings: AnalyticSettings) -> Term:
     """What the attention kernel keeps."""
-    c, q, k = runtime.compute_bytes, architecture.query, architecture.key
-    if runtime.attention == "eager":
+    c, q, k = settings.compute_bytes, architecture.query, architecture.key
+    if settings.attention == "eager":
         return Term("attention", 3 * c * q, "c (q + repeated k + repeated v); the weights are counted by pair")
-    repeated = runtime.masked and runtime.attention == "sdpa"
+    repeated = settings.masked and settings.attention == "sdpa"
     kv = q if repeated else k
     formula = f"c (q + out + 2 {'repeated kv' if repeated else 'kv'}) + 4 heads"
     return Term("attention", c * (2 * q + 2 * kv) + 4 * architecture.heads, formula)
 
 
-def _linear_inputs(architecture: Architecture, runtime: Runtime, full: bool) -> Term:
+def _linear_inputs(architecture: Architecture, settings: AnalyticSettings) -> Term:
     """Inputs of linear modules whose own weight trains."""
-    if not full:
+    if not settings.full:
         return Term("linear inputs", 0, "0: frozen weights keep no input")
-    c, hidden = runtime.compute_bytes, architecture.hidden
-    copies = 5 if c != runtime.weight_bytes else 2
+    c, hidden = settings.compute_bytes, architecture.hidden
+    copies = 5 if c != settings.weight_bytes else 2
     # the eager kernel makes its output contiguous: another tensor than any that attention keeps
-    output = c * architecture.query if runtime.attention == "eager" else 0
+    output = c * architecture.query if settings.attention == "eager" else 0
     formula = f"c ({copies} H + I)" + (" + c q" if output else "")
     return Term("linear inputs", copies * c * hidden + c * architecture.intermediate + output, formula)
 
 
-def _adapters(architecture: Architecture, recipe: Recipe, runtime: Runtime) -> Term:
+def _adapters(architecture: Architecture, settings: AnalyticSettings) -> Term:
     """Inputs of LoRA's A and B matrices.
 
     A bfloat16 activation is copied to the adapter's float32 for every target; in float32 throughout, targets that
     read the same activation share it. Autocast copies down to bfloat16 for every target.
     """
-    targets = architecture.targets(recipe)
+    targets = architecture.targets(settings)
     if not targets:
         return Term("lora inputs", 0, "0: no adapter")
-    shared = not runtime.autocast and runtime.weight_bytes == 4
-    cost = 2 if runtime.autocast else 4
-    if shared and recipe.lora_dropout == 0:
-        inputs = _shared_inputs(architecture, {target.name for target in targets}, runtime)
+    shared = not settings.autocast and settings.weight_bytes == 4
+    cost = 2 if settings.autocast else 4
+    if shared and not settings.dropout:
+        inputs = _shared_inputs(architecture, {target.name for target in targets}, settings)
     else:
         inputs = sum(target.inputs for target in targets)
     # a fused CUDA dropout keeps a boolean mask, the CPU one a mask of the input's type
-    mask_bytes = 1 if runtime.device == "cuda" else 4
-    dropout = mask_bytes * sum(target.inputs for target in targets) if recipe.lora_dropout else 0
+    mask_bytes = 1 if settings.device == "cuda" else 4
+    dropout = mask_bytes * sum(target.inputs for target in targets) if settings.dropout else 0
     formula = f"{cost} (inputs + targets r)" + (f" + {mask_bytes} a dropped input" if dropout else "")
-    return Term("lora inputs", cost * (inputs + len(targets) * recipe.r) + dropout, formula)
+    return Term("lora inputs", cost * (inputs + len(targets) * settings.rank) + dropout, formula)
 
 
-def _shared_inputs(architecture: Architecture, names: set[str], runtime: Runtime) -> int:
+def _shared_inputs(architecture: Architecture, names: set[str], settings: AnalyticSettings) -> int:
     """Features of the distinct activations that the targets read and nothing else keeps."""
     inputs = 0
     if names & {"q_proj", "k_proj", "v_proj"}:
         inputs += architecture.hidden
-    if "o_proj" in names and runtime.attention == "eager":
+    if "o_proj" in names and settings.attention == "eager":
         inputs += architecture.query
     if names & {"gate_proj", "up_proj"}:
         inputs += architecture.hidden
@@ -323,9 +246,9 @@ def _shared_inputs(architecture: Architecture, names: set[str], runtime: Runtime
     return inputs
 
 
-def _pair_bytes(architecture: Architecture, runtime: Runtime) -> float:
+def _pair_bytes(architecture: Architecture, settings: AnalyticSettings) -> float:
     """Bytes a layer keeps for each pair of query and key."""
-    c = runtime.compute_bytes
-    if runtime.attention == "eager":
+    c = settings.compute_bytes
+    if settings.attention == "eager":
         return (4 if c == 4 else 4 + c) * architecture.heads
-    return float(c) if runtime.masked and runtime.attention == "sdpa" else 0.0
+    return float(c) if settings.masked and settings.attention == "sdpa" else 0.0

@@ -1,0 +1,107 @@
+/** What the closed form is asked and what it answers: the twins of Python's values, field for field. */
+
+/** A linear module that every layer has once. */
+export interface Linear {
+  readonly name: string;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly bias: boolean;
+}
+
+/** Shapes of a model: `Architecture.to_dict()` of workbench/memory/architecture.py. */
+export interface Shapes {
+  readonly family: string;
+  readonly hidden: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kv_heads: number;
+  readonly head_dim: number;
+  readonly intermediate: number;
+  readonly vocab: number;
+  readonly tied: boolean;
+  readonly qk_norm: boolean;
+  /** All parameters; a tied head counts once. */
+  readonly total: number;
+  readonly linear: readonly Linear[];
+}
+
+/** What a run's memory depends on: `AnalyticSettings.to_dict()` of workbench/memory/settings.py. */
+export interface Settings {
+  readonly rows: number;
+  readonly length: number;
+  readonly scored: number;
+  readonly method: string;
+  /** `none` trains all weights. */
+  readonly adapter: string;
+  readonly rank: number;
+  /** LoRA's target modules, or `all-linear`. */
+  readonly targets: string | readonly string[];
+  readonly dropout: boolean;
+  /** `none`, `nf4` or `int8`. */
+  readonly quantisation: string;
+  readonly float32_rest: boolean;
+  readonly checkpointing: boolean;
+  readonly accumulation: number;
+  readonly optim: string;
+  readonly device: string;
+  readonly attention: string;
+  /** `fused` or `logits`. */
+  readonly loss: string;
+  readonly weight_bytes: number;
+  readonly autocast: boolean;
+  readonly masked: boolean;
+  readonly outputs_kept: boolean;
+}
+
+/** One reason memory is used, with the formula its bytes follow from. */
+export interface Part {
+  readonly name: string;
+  readonly bytes: number;
+  readonly formula: string;
+  readonly inputs: Readonly<Record<string, number>>;
+  readonly source: string;
+}
+
+/** A moment of the step and what is live in it, in bytes. */
+export interface Peak {
+  readonly name: string;
+  readonly parts: Readonly<Record<string, number>>;
+  readonly bytes: number;
+}
+
+export type Interval = readonly [low: number, high: number];
+
+/** Memory of one training step, in bytes. */
+export interface Estimate {
+  readonly parts: readonly Part[];
+  readonly peaks: readonly Peak[];
+  /** The highest of `peaks`. */
+  readonly peak: Peak;
+  /** Live bytes at the peak: with less the step cannot run. */
+  readonly live: number;
+  /** What the caching allocator holds. */
+  readonly reserved: Interval;
+  /** The driver's own memory, outside the allocator. */
+  readonly context: Interval;
+  /** Live bytes at the peak by kind, in the order of `KINDS`, empty ones left out. */
+  readonly byKind: Readonly<Record<string, number>>;
+}
+
+/** Bytes that one mechanism saves, for every layer and token. */
+export interface Term {
+  readonly name: string;
+  readonly bytes: number;
+  readonly formula: string;
+}
+
+/** The closed form does not know what it was asked for; Python's estimate says the same with its code. */
+export class UnknownError extends Error {}
+
+/** The nearest whole number, halves up, as Python's twin rounds. */
+export function rounded(size: number): number {
+  return Math.floor(size + 0.5);
+}
+
+export function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

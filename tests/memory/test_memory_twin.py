@@ -1,0 +1,133 @@
+"""The closed form in TypeScript against the one in Python, on thousands of random configurations, run by node."""
+
+import json
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from workbench.memory.analytic import EIGHT_BIT, STATE_BYTES, evaluate
+from workbench.memory.architecture import from_config
+from workbench.memory.presets import PRESETS
+from workbench.memory.settings import AnalyticSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGURATIONS = 6000
+ASK = """
+const { estimate } = require(process.argv[2]);
+let text = '';
+process.stdin.on('data', piece => { text += piece; }).on('end', () => {
+  const asked = JSON.parse(text);
+  process.stdout.write(JSON.stringify(asked.map(([shapes, settings]) => estimate(shapes, settings))));
+});
+"""
+
+
+def bundled(folder):
+    """The twin as one file for node."""
+    esbuild = ROOT / "node_modules" / ".bin" / "esbuild"
+    if not esbuild.exists() or shutil.which("node") is None:
+        pytest.skip("the front end's packages are not installed; run jlpm install")
+    made = folder / "analytic.cjs"
+    options = ["--bundle", "--format=cjs", "--platform=node", f"--outfile={made}", "--log-level=warning"]
+    subprocess.run([str(esbuild), "labextension/src/memory/analytic.ts", *options], cwd=ROOT, check=True, timeout=120)
+    return made
+
+
+def answers(folder, asked):
+    """What the twin says to each pair of shapes and settings."""
+    twin, script = bundled(folder), folder / "ask.cjs"
+    script.write_text(ASK)
+    pairs = [(shapes.to_dict(), settings.to_dict()) for shapes, settings in asked]
+    done = subprocess.run(
+        ["node", str(script), str(twin)],
+        input=json.dumps(pairs),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    return json.loads(done.stdout)
+
+
+def a_model(rng):
+    """The shapes of a known model, or of one that nobody has."""
+    if rng.random() < 0.3:
+        return from_config(PRESETS[rng.choice(list(PRESETS))])
+    heads = rng.choice([2, 8, 14, 32])
+    return from_config(
+        {
+            "model_type": rng.choice(["llama", "mistral", "qwen2", "qwen3"]),
+            "hidden_size": heads * rng.choice([16, 64, 120]),
+            "intermediate_size": rng.randrange(32, 20_000),
+            "num_hidden_layers": rng.randrange(1, 81),
+            "num_attention_heads": heads,
+            "num_key_value_heads": rng.choice([1, 2, heads]),
+            "vocab_size": rng.randrange(100, 260_000),
+            "tie_word_embeddings": rng.random() < 0.5,
+            "attention_bias": rng.random() < 0.3,
+            "mlp_bias": rng.random() < 0.3,
+        }
+    )
+
+
+def some_settings(rng, shapes):
+    rows, length = rng.choice([1, 2, 3, 8, 64]), rng.randrange(1, 40_000)
+    names = sorted(shapes.linear)
+    return AnalyticSettings(
+        rows=rows,
+        length=length,
+        scored=rng.choice([rows * length, max(1, rows * length // 3)]),
+        adapter=rng.choice(["none", "lora"]),
+        rank=rng.randrange(1, 300),
+        targets=rng.choice(["all-linear", tuple(rng.sample(names, rng.randrange(1, len(names))))]),
+        dropout=rng.random() < 0.3,
+        checkpointing=rng.random() < 0.5,
+        accumulation=rng.choice([1, 4]),
+        optim=rng.choice([*STATE_BYTES, *EIGHT_BIT]),
+        device=rng.choice(["cuda", "cuda", "cpu"]),
+        attention=rng.choice(["sdpa", "eager", "flash_attention_2"]),
+        loss=rng.choice(["fused", "logits"]),
+        weight_bytes=rng.choice([2, 4]),
+        autocast=rng.random() < 0.5,
+        masked=rng.random() < 0.5,
+        outputs_kept=rng.random() < 0.2,
+    )
+
+
+def as_twin(found):
+    """An estimate as the twin writes it."""
+    peaks = [{"name": peak.name, "parts": dict(peak.parts), "bytes": peak.bytes} for peak in found.peaks]
+    parts = [
+        {name: getattr(part, name) for name in ("name", "bytes", "formula", "source")} | {"inputs": dict(part.inputs)}
+        for part in found.parts
+    ]
+    return {
+        "parts": parts,
+        "peaks": peaks,
+        "peak": next(peak for peak in peaks if peak["name"] == found.peak.name),
+        "live": found.hard_minimum,
+        "reserved": [found.reserved.low, found.reserved.high],
+        "context": [found.context.low, found.context.high],
+        "byKind": found.by_kind(),
+    }
+
+
+def test_twin_in_typescript_is_equal_to_the_byte_and_to_the_word(tmp_path):
+    rng = random.Random(5)
+    asked = []
+    for _ in range(CONFIGURATIONS):
+        shapes = a_model(rng)
+        asked.append((shapes, some_settings(rng, shapes)))
+    for (shapes, settings), said in zip(asked, answers(tmp_path, asked), strict=True):
+        assert as_twin(evaluate(shapes, settings)) == said, (shapes.to_dict(), settings.to_dict())
+
+
+def test_twin_refuses_what_python_refuses(tmp_path):
+    shapes = from_config(PRESETS["Qwen/Qwen3-0.6B"])
+    for settings in (AnalyticSettings(optim="lion"), AnalyticSettings(targets=("c_attn",))):
+        with pytest.raises(subprocess.CalledProcessError) as error:
+            answers(tmp_path, [(shapes, settings)])
+        assert "lion" in error.value.stderr or "c_attn" in error.value.stderr

@@ -1,0 +1,186 @@
+"""What the closed form is asked: the batch, how it is computed, and everything of a run that memory depends on.
+
+    settings = AnalyticSettings.of(recipe, BatchShape.of(recipe, longest=1024), Runtime.of(recipe))
+    replace(settings, checkpointing=True)
+
+Plain values: `to_dict` is what the sliders' twin in TypeScript takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from workbench.errors import RecipeError
+from workbench.recipes import Recipe
+
+Device = Literal["cuda", "cpu"]
+Attention = Literal["sdpa", "flash_attention_2", "eager"]
+Loss = Literal["fused", "logits"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchShape:
+    """The largest micro batch of a run on one device.
+
+    Attributes:
+        rows: Batch rows (B).
+        length: Tokens of a batch row, padding included (S).
+        trained: Tokens with a label; None takes all of them, the worst case.
+    """
+
+    rows: int
+    length: int
+    trained: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("rows", self.rows), ("length", self.length)):
+            if value < 1:
+                raise RecipeError(f"A batch with {name}={value} has no tokens.", code="WB806")
+
+    @classmethod
+    def of(cls, recipe: Recipe, longest: int, trained: int | None = None) -> BatchShape:
+        """The largest micro batch of a recipe.
+
+        Args:
+            recipe: Its batch size, max_length and packing decide.
+            longest: Tokens of the longest row of the data.
+            trained: Most trained tokens that one micro batch holds.
+
+        Source: TRL 1.16 concatenates the rows of a packed batch into one (padding_free).
+        """
+        length = longest if recipe.max_length is None else min(longest, recipe.max_length)
+        rows = recipe.per_device_train_batch_size
+        if recipe.packing == "none":
+            return cls(rows, length, trained)
+        return cls(1, rows * (length if recipe.max_length is None else recipe.max_length), trained)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the batch, B times S."""
+        return self.rows * self.length
+
+    @property
+    def scored(self) -> int:
+        """Positions whose next token is predicted."""
+        return self.tokens if self.trained is None else self.trained
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How the step is computed, where the recipe does not say.
+
+    Attributes:
+        attention: transformers' `attn_implementation`.
+        loss: `fused` is TRL's head in tiles; `logits` makes all of them, as a plain transformers Trainer does.
+        weight_bytes: Of one base weight: 2 for bfloat16, 4 for float32.
+        autocast: Whether matrix products run in bfloat16 autocast (`bf16=True`).
+        masked: Whether attention gets a mask: padded rows, or packed documents without a varlen kernel.
+        outputs_kept: Whether the model's outputs (logits, key and value cache) are still referenced during backward.
+    """
+
+    device: Device = "cuda"
+    attention: Attention = "sdpa"
+    loss: Loss = "fused"
+    weight_bytes: int = 2
+    autocast: bool = True
+    masked: bool = True
+    outputs_kept: bool = False
+
+    @classmethod
+    def of(cls, recipe: Recipe, device: Device = "cuda") -> Runtime:
+        """The runtime a recipe leads to on a device: trained base weights stay float32, frozen ones follow `precision`.
+
+        Source: workbench.training.trainer_setup.
+        """
+        low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device == "cuda")
+        frozen = recipe.adapter == "lora"
+        masked = recipe.packing != "none" or recipe.per_device_train_batch_size > 1
+        return cls(device=device, weight_bytes=2 if low and frozen else 4, autocast=low, masked=masked)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyticSettings:
+    """All that the closed form depends on beside the model's shapes.
+
+    Attributes:
+        rows: Rows of the largest micro batch; a pair of a preference method is one row.
+        length: Tokens of a row.
+        scored: Positions whose next token is predicted, over all rows.
+        adapter: `none` trains all weights; rsLoRA and QLoRA are `lora`.
+        targets: LoRA's target modules, or `all-linear`.
+        dropout: Whether LoRA drops inputs.
+        quantisation: Of the linear modules' weights: `none`, `nf4` (double quantisation) or `int8`.
+        float32_rest: Whether what is not quantised became float32 (PEFT's prepare_model_for_kbit_training).
+    """
+
+    rows: int = 1
+    length: int = 1024
+    scored: int = 1024
+    method: str = "sft"
+    adapter: str = "lora"
+    rank: int = 16
+    targets: tuple[str, ...] | str = "all-linear"
+    dropout: bool = False
+    quantisation: str = "none"
+    float32_rest: bool = False
+    checkpointing: bool = False
+    accumulation: int = 1
+    optim: str = "adamw_torch"
+    device: str = "cuda"
+    attention: str = "sdpa"
+    loss: str = "fused"
+    weight_bytes: int = 2
+    autocast: bool = True
+    masked: bool = True
+    outputs_kept: bool = False
+
+    @classmethod
+    def of(cls, recipe: Recipe, batch: BatchShape, runtime: Runtime | None = None, **changes: Any) -> AnalyticSettings:
+        """The settings of a recipe.
+
+        Args:
+            recipe: What is trained and how.
+            batch: The largest micro batch of the run.
+            runtime: How it is computed; None takes what the recipe leads to on a CUDA device.
+            changes: Fields that a recipe does not have, such as `quantisation`.
+        """
+        how = runtime or Runtime.of(recipe)
+        values: dict[str, Any] = {
+            "rows": batch.rows,
+            "length": batch.length,
+            "scored": batch.scored,
+            "method": recipe.method,
+            "adapter": recipe.adapter,
+            "rank": recipe.r,
+            "targets": recipe.target_modules,
+            "dropout": recipe.lora_dropout > 0,
+            "checkpointing": recipe.gradient_checkpointing,
+            "accumulation": recipe.gradient_accumulation_steps,
+            "optim": recipe.optim,
+        }
+        return cls(**{**values, **asdict(how), **changes})
+
+    @property
+    def batch(self) -> BatchShape:
+        """Rows and length."""
+        return BatchShape(self.rows, self.length, self.scored)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the batch, padding included."""
+        return self.rows * self.length
+
+    @property
+    def full(self) -> bool:
+        """Whether all weights train."""
+        return self.adapter == "none"
+
+    @property
+    def compute_bytes(self) -> int:
+        """Of one activation that comes out of a matrix product."""
+        return 2 if self.autocast else self.weight_bytes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, JSON-ready."""
+        return {**asdict(self), "targets": self.targets if isinstance(self.targets, str) else list(self.targets)}
