@@ -57,7 +57,7 @@ def test_estimate_says_whether_it_fits(chats, capsys):
     small = ["estimate", chats, "--model", "meta-llama/Llama-3.2-1B", "--tokenizer", "tiny-llama", "--json"]
     assert main([*small, "--card-gib", "80"]) == 0
     made = json.loads(capsys.readouterr().out)
-    assert made["verdict"]["word"] == "fits"
+    assert made["verdict"] == "fits"
     assert made["peak"]["bytes"] == sum(made["peak"]["parts"].values())
     assert main([*small, "--card-gib", "2"]) == 1
 

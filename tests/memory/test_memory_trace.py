@@ -190,7 +190,7 @@ def test_a_traced_estimate_has_the_analytic_ones_shape():
     assert names <= set(values)
     assert values["live_bytes"] <= values["reserved_bytes"] < values["nvidia_smi_bytes"]
     assert sum(values["by_component"].values()) == values["hard_minimum_bytes"]
-    assert values["verdict"]["word"] == "fits"
+    assert values["verdict"] == "fits"
     assert names <= set(estimate_recipe(recipe, 64).to_dict())
     assert "weights" in made._repr_html_()
     assert estimate_of(made.trace).peak.bytes == made.trace.peak.bytes
@@ -249,7 +249,7 @@ def recipe_file(folder, **fields):
 
 @pytest.mark.training
 def test_a_recipe_file_needs_no_data_and_no_weights(tmp_path):
-    from workbench.api.memory import estimate_file
+    from workbench.api.estimate_file import estimate_file
 
     lora = {"peft_type": "LORA", "r": 4, "target_modules": "all-linear", "use_dora": True}
     made = estimate_file(recipe_file(tmp_path, adapter=lora), 64, method="trace")
@@ -258,8 +258,6 @@ def test_a_recipe_file_needs_no_data_and_no_weights(tmp_path):
     assert word.trace.live == made.trace.live
     full = estimate_file(recipe_file(tmp_path, adapter="full"), 64, method="trace")
     assert "adapter" not in full.trace.peak.parts
-    with pytest.raises(RecipeError, match=r"trace.*WB810"):
-        estimate_file(recipe_file(tmp_path, adapter="dora"), 64)
     with pytest.raises(RecipeError, match=r"'galore'.*WB810"):
         estimate_file(recipe_file(tmp_path, adapter="galore"), 64, method="trace")
 

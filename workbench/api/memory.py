@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from workbench.api.recipe import read_recipe
+from workbench.api.asked import Answer, Asked, Device, Method, largest_batches
 from workbench.errors import RecipeError
-from workbench.memory.analytic import estimate as estimate_step
-from workbench.memory.architecture import of_model, read_config
+from workbench.memory.architecture import of_model
+from workbench.memory.cards import CARDS, Card
 from workbench.memory.figures import Estimate, Verdict, gib
-from workbench.memory.plan import Plan
-from workbench.memory.settings import BatchShape, Runtime
+from workbench.memory.kinds import by_kind
+from workbench.memory.lengths import Lengths
+from workbench.memory.local_cards import named_card, pick_card
+from workbench.memory.options import settings_of
+from workbench.memory.remedies import Remedies, remedies
+from workbench.memory.search import Reach, Rows, largest_batch, longest_length
+from workbench.memory.settings import AnalyticSettings, BatchShape
 from workbench.memory.trace import Trace
-from workbench.memory.traced import assumptions_of, estimate_of, phases_of
+from workbench.memory.traced import assumptions_of, phases_of
 from workbench.recipes import Recipe
 
 if TYPE_CHECKING:
     from workbench.api.recipe import BoundRecipe
 
 GIB = 2**30
-Method = Literal["analytic", "trace"]
+SMALLEST_CARDS = 3
+"""Cards named where nobody named one."""
 
 
 @dataclass(frozen=True)
@@ -33,37 +39,59 @@ class MemoryEstimate:
     Attributes:
         estimate: Parts, peaks and totals in bytes.
         batch: The largest micro batch.
-        card: Memory to compare with, in bytes; None where nobody said.
+        gpu: The card to compare with; None where nobody said.
         trace: The log behind a traced estimate.
         seconds: Time it took.
+        lengths: Lengths of the rows, where they are known.
+        options: What was said beside the recipe.
+        notes: Sentences on how the recipe was read.
     """
 
     estimate: Estimate
     recipe: Recipe
     batch: BatchShape
-    card: int | None = None
+    gpu: Card | None = None
     trace: Trace | None = None
     seconds: float = 0.0
+    lengths: Lengths | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    notes: tuple[str, ...] = ()
+
+    @property
+    def card(self) -> int | None:
+        """Bytes of the card that this run may use."""
+        return None if self.gpu is None else max(1, self.gpu.free)
 
     @property
     def verdict(self) -> Verdict | None:
-        """Whether it fits the card."""
+        """Whether it fits the card; None where no card was named."""
         return None if self.card is None else self.estimate.verdict(self.card)
+
+    @property
+    def fits_on(self) -> list[str]:
+        """The smallest cards of the table on which it fits."""
+        cards = sorted(CARDS.values(), key=lambda card: card.bytes)
+        return [card.name for card in cards if self.estimate.verdict(card.bytes).word == "fits"][:SMALLEST_CARDS]
 
     def code(self) -> str:
         """Python that gives this estimate again."""
-        card = "" if self.card is None else f", card_gib={self.card / GIB:g}"
-        method = "" if self.trace is None else "method='trace', "
-        return f"recipe.estimate({method}device={self.estimate.device!r}{card})"
+        said = {
+            **({} if self.trace is None else {"method": "trace"}),
+            **({} if self.estimate.device == "cuda" else {"device": self.estimate.device}),
+            **({} if self.gpu is None else {"gpu": self.gpu.name}),
+            **self.options,
+        }
+        return f"recipe.estimate({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
     @property
     def assumptions(self) -> list[str]:
         """What the figures take for granted, in sentences."""
         if self.trace is not None:
-            return assumptions_of(self.trace)
+            return [*assumptions_of(self.trace), *self.notes]
         return [
             f"the largest micro batch has {self.batch.rows} rows of {self.batch.length} tokens",
             "closed form of a dense decoder; the allocator's share is an interval from replays and published runs",
+            *self.notes,
         ]
 
     @property
@@ -71,16 +99,103 @@ class MemoryEstimate:
         """What torch will report as reserved: the replay's figure, or the middle of the interval."""
         return (self.estimate.expected.low + self.estimate.expected.high) // 2
 
+    @property
+    def live_bytes(self) -> int:
+        """The hard minimum: live bytes at the highest moment."""
+        return self.estimate.hard_minimum if self.trace is None else self.trace.live
+
+    @property
+    def nvidia_smi_bytes(self) -> int:
+        """What nvidia-smi will show, the middle of the interval."""
+        return (self.estimate.shown.low + self.estimate.shown.high) // 2
+
+    # What else would do
+
+    @cached_property
+    def _settings(self) -> AnalyticSettings:
+        return settings_of(self.recipe, self.batch, "cpu" if self.estimate.device == "cpu" else "cuda", self.options)[0]
+
+    @cached_property
+    def rows(self) -> Rows:
+        """How the batch comes about."""
+        recipe, packed = self.recipe, self.recipe.packing != "none"
+        batch = recipe.per_device_train_batch_size
+        longest = self.lengths.longest if self.lengths else self.batch.length // (batch if packed else 1)
+        masked = self.options.get("padded")
+        return Rows(batch, longest, recipe.max_length, packed, self.lengths, masked)
+
+    def largest_batch(self, gpu: str | None = None) -> Reach:
+        """The largest per_device_train_batch_size at these lengths that fits a card, by the closed form.
+
+        Args:
+            gpu: A card's name or size; None takes the estimate's.
+
+        Raises:
+            RecipeError: Where there is no card (WB816), or the closed form does not know the run.
+        """
+        return largest_batch(of_model(self.recipe.model), self._settings, self.rows, self._room(gpu))
+
+    def longest_length(self, gpu: str | None = None) -> Reach:
+        """The longest rows in tokens at this batch size that fit a card, by the closed form; as `largest_batch`."""
+        return longest_length(of_model(self.recipe.model), self._settings, self.rows, self._room(gpu))
+
+    def remedies(self, gpu: str | None = None) -> Remedies:
+        """What would make it fit, or need less: single changes with saving, cost and code, by the closed form.
+
+        Raises:
+            RecipeError: As `largest_batch`, but without a card savings are listed without verdicts.
+        """
+        room = self.card if gpu is None else self._room(gpu)
+        return remedies(of_model(self.recipe.model), self._settings, self.rows, room)
+
+    def _room(self, gpu: str | None) -> int:
+        card = self.gpu if gpu is None else named_card(gpu)
+        if card is None:
+            raise RecipeError("No card was named.", remedy="Name one, such as gpu='4090'.", code="WB816")
+        return max(1, card.free)
+
+    def _further(self) -> dict[str, Any]:
+        """Search and remedies as plain values; empty where the closed form does not know the run."""
+        try:
+            found: dict[str, Any] = {"remedies": self.remedies().to_dict()}
+            if self.gpu is not None:
+                reach = {"batch": self.largest_batch(), "length": self.longest_length()}
+                found["fits_up_to"] = {name: asdict(value) for name, value in reach.items()}
+        except ValueError as error:  # every WorkbenchError of a model or recipe is one
+            return {"remedies": None, "not_searched": str(error)}
+        return found
+
+    # As values
+
     def _phases(self) -> list[dict[str, Any]]:
         if self.trace is not None:
-            return phases_of(self.trace)
-        peaks = self.estimate.peaks
-        return [{"phase": peak.name, "live_bytes": peak.bytes, "by_component": dict(peak.parts)} for peak in peaks]
+            return [
+                {**phase, "by_component": by_kind(_sizes(phase["by_component"]))} for phase in phases_of(self.trace)
+            ]
+        return [
+            {"phase": peak.name, "live_bytes": peak.bytes, "by_component": by_kind(peak.parts)}
+            for peak in self.estimate.peaks
+        ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; sizes in bytes."""
-        made = self.estimate
+        """Plain values; sizes in bytes, of one rank."""
+        made, verdict = self.estimate, self.verdict
         return {
+            "live_bytes": self.live_bytes,
+            "reserved_bytes": self.reserved_bytes,
+            "nvidia_smi_bytes": self.nvidia_smi_bytes,
+            "by_component": by_kind(made.peak.parts),
+            "phases": self._phases(),
+            "verdict": verdict.word if verdict else None,
+            "reason": verdict.reason
+            if verdict
+            else f"no card was named; it fits on {', '.join(self.fits_on) or 'none'}",
+            "assumptions": self.assumptions,
+            "seconds": self.seconds,
+            "gpu": self.gpu.to_dict() if self.gpu else None,
+            "usable_bytes": verdict.usable if verdict else None,
+            "fits_on": self.fits_on,
+            **self._further(),
             "kind": made.kind,
             "device": made.device,
             "model": self.recipe.model,
@@ -91,14 +206,6 @@ class MemoryEstimate:
             "hard_minimum_bytes": made.hard_minimum,
             "expected_bytes": asdict(made.expected),
             "shown_bytes": asdict(made.shown),
-            "live_bytes": made.hard_minimum if self.trace is None else self.trace.live,
-            "reserved_bytes": self.reserved_bytes,
-            "nvidia_smi_bytes": (made.shown.low + made.shown.high) // 2,
-            "by_component": dict(made.peak.parts),
-            "phases": self._phases(),
-            "assumptions": self.assumptions,
-            "seconds": self.seconds,
-            "verdict": asdict(self.verdict) if self.verdict else None,
         }
 
     def figure(self) -> Any:
@@ -119,7 +226,7 @@ class MemoryEstimate:
         )
         lines = [head if made.device == "cpu" else f"{head}, nvidia-smi {made.shown}"]
         lines += [f"  {gib(size):>12}  {name}" for name, size in self._peak_parts()]
-        lines += [f"  {self.verdict.word}: {self.verdict.reason}"] if self.verdict else []
+        lines += [f"  {self.gpu}: {self.verdict.word}: {self.verdict.reason}"] if self.verdict else []
         return "\n".join([*lines, f"  peak: {made.peak.name}; {made.scope}"])
 
     def _repr_html_(self) -> str:
@@ -141,13 +248,18 @@ class MemoryEstimate:
         )
 
 
+def _sizes(parts: Any) -> Mapping[str, int]:
+    return parts
+
+
 def estimate(
     bound: BoundRecipe,
     *,
     method: Method = "analytic",
-    device: Literal["cuda", "cpu"] = "cuda",
+    device: Device = "cuda",
+    gpu: str | None = None,
     card_gib: float | None = None,
-    **runtime: Any,
+    **options: Any,
 ) -> MemoryEstimate:
     """Estimate a bound recipe on its own longest rows.
 
@@ -155,116 +267,62 @@ def estimate(
         bound: Recipe and rows.
         method: `analytic`, a formula in a millisecond, or `trace`, the real step on tensors without data in seconds.
         device: `cuda`, or `cpu` for host memory of tensors.
-        card_gib: Memory to compare with, in GiB.
-        runtime: For traces: fields of `workbench.memory.plan.Plan` that the recipe does not say, such as `attention`,
-            and `task` for its `method` (sft, dpo, kto, reward).
+        gpu: Card to compare with: a name of `workbench.memory.cards`, a size such as `24GB`, or `local`.
+        card_gib: The same as a number of GiB.
+        options: Fields of `workbench.memory.plan.Plan` that the recipe does not say, such as `attention`, and `task`
+            for its `method` (sft, dpo, kto, reward); `notes`: sentences on how the recipe was read.
 
     Raises:
         ModelError: For an architecture that is not known.
-        RecipeError: For a method that is not traced (WB810), or a field that no plan has (WB815).
+        RecipeError: For a method that is not traced (WB810), a field that no plan has (WB815), or a card that is
+            neither a name nor a size (WB816, WB806).
     """
+    card, notes = pick_card(gpu, card_gib), tuple(options.pop("notes", ()))
+    lengths = Lengths.of([len(row.input_ids) for row in bound.enc.train_rows] or [1])
     if method == "trace":
-        batches, share = _largest_batches(bound)
-        return _traced(bound.recipe, batches, card_gib, {"device": device, "scored_share": share, **runtime})
-    longest = max((len(row.input_ids) for row in bound.enc.train_rows), default=1)
-    return estimate_recipe(bound.recipe, longest, device=device, card_gib=card_gib)
+        batches, share = largest_batches(bound)
+        asked = Asked(bound.recipe, lengths, device, {"scored_share": share, **options}, notes)
+        return _made(asked, asked.trace(batches), card)
+    asked = Asked(bound.recipe, lengths, device, options, notes)
+    return _made(asked, asked.answer(method), card)
 
 
 def estimate_recipe(
     recipe: Recipe,
-    longest: int,
+    longest: int | Lengths,
     *,
     method: Method = "analytic",
-    device: Literal["cuda", "cpu"] = "cuda",
+    device: Device = "cuda",
+    gpu: str | None = None,
     card_gib: float | None = None,
-    **runtime: Any,
+    **options: Any,
 ) -> MemoryEstimate:
-    """Estimate a recipe without its rows: every row of the batch has `longest` tokens.
+    """Estimate a recipe without its rows.
 
     Args:
         recipe: The recipe.
-        longest: Tokens of the longest row.
+        longest: Tokens of the longest row, which every row of the batch then has, or lengths of all rows.
         method: As in `estimate`.
         device: As in `estimate`.
+        gpu: As in `estimate`.
         card_gib: As in `estimate`.
-        runtime: As in `estimate`.
+        options: As in `estimate`.
     """
-    batch = BatchShape.of(recipe, longest)
-    if method == "trace":
-        rows = [batch.length] * batch.rows
-        masked = {"padded": batch.rows > 1, "device": device, **runtime}
-        return _traced(recipe, [rows], card_gib, masked)
-    started = time.perf_counter()
-    made = estimate_step(of_model(recipe.model), recipe, batch, Runtime.of(recipe, device))
-    return MemoryEstimate(made, recipe, batch, _card(card_gib), None, time.perf_counter() - started)
+    notes = tuple(options.pop("notes", ()))
+    card = pick_card(gpu, card_gib)
+    asked = Asked(recipe, longest, device, options, notes)
+    return _made(asked, asked.answer(method), card)
 
 
-def estimate_file(path: str | Path, longest: int, *, method: Method = "analytic", **options: Any) -> MemoryEstimate:
-    """Estimate a recipe file without its rows; its `adapter` may be a word or PEFT's config as a mapping.
-
-    Args:
-        path: recipe.yaml. Needs no data, no weights and no tokenizer.
-        longest: Tokens of the longest row.
-        method: As in `estimate`; only a trace takes adapters that a recipe does not have.
-        options: As `estimate_recipe`, and `recipe`: fields that replace the file's.
-
-    Raises:
-        RecipeError: As `Recipe.from_dict`; WB406 where the file is no mapping, WB810 for an unknown word.
-    """
-    values = read_recipe(path) | dict(options.pop("recipe", {}))
-    adapter = values.get("adapter", "lora")
-    if adapter not in ("lora", "none"):
-        values["adapter"] = "none" if adapter == "full" else "lora"
-        if method == "trace":
-            options.setdefault("adapter", adapter)
-        elif adapter != "full":
-            raise RecipeError(
-                "The analytic estimate knows lora and none.",
-                remedy="Use method='trace' (--method trace).",
-                code="WB810",
-            )
-    return estimate_recipe(Recipe.from_dict(values), longest, method=method, **options)
-
-
-def _traced(
-    recipe: Recipe, batches: list[list[int]], card_gib: float | None, changes: dict[str, Any]
-) -> MemoryEstimate:
-    from workbench.training.tracing import trace_plan
-
-    if "task" in changes:  # `method` is the estimate's own word
-        changes["method"] = changes.pop("task")
-    unknown = set(changes) - {item.name for item in fields(Plan)}
-    if unknown:
-        raise RecipeError(
-            f"A traced estimate has no option {min(unknown)!r}.",
-            remedy=f"It has {', '.join(item.name for item in fields(Plan))}.",
-            code="WB815",
-        )
-    started = time.perf_counter()
-    trace = trace_plan(Plan.of(recipe, read_config(recipe.model), batches, **changes))
-    largest = BatchShape(len(batches[-1]), max(batches[-1]))
-    seconds = time.perf_counter() - started
-    return MemoryEstimate(estimate_of(trace), recipe, largest, _card(card_gib), trace, seconds)
-
-
-def _card(card_gib: float | None) -> int | None:
-    return None if card_gib is None else round(card_gib * GIB)
-
-
-def _largest_batches(bound: BoundRecipe) -> tuple[list[list[int]], float]:
-    """Row lengths of a middling and of the largest micro batch of the first epoch, and the share of trained tokens."""
-    batches = bound.enc.batches(bound.recipe, epoch=0)
-    found = sorted(batches, key=lambda batch: len(batch.arrays["input_ids"]) * len(batch.arrays["input_ids"][0]))
-    if not found:
-        return [[2]], 1.0
-    largest = found[-1].arrays
-    labels = [label for row in largest["labels"] for label in row]
-    share = sum(label != -100 for label in labels) / max(1, len(labels))
-    return [_lengths(found[len(found) // 2].arrays), _lengths(largest)], share
-
-
-def _lengths(arrays: Any) -> list[int]:
-    """Tokens of every row of a batch, without padding."""
-    masks = arrays.get("attention_mask")
-    rows = arrays["input_ids"] if masks is None else [[bit for bit in row if bit] for row in masks]
-    return [max(2, len(row)) for row in rows]
+def _made(asked: Asked, answer: Answer, card: Card | None) -> MemoryEstimate:
+    return MemoryEstimate(
+        answer.estimate,
+        asked.recipe,
+        answer.batch,
+        card,
+        answer.trace,
+        answer.seconds,
+        asked.lengths,
+        asked.options,
+        answer.notes,
+    )

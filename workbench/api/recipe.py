@@ -53,8 +53,10 @@ class BoundRecipe:
         return steps_per_epoch(rows, recipe.per_device_train_batch_size, recipe.gradient_accumulation_steps)
 
     def with_(self, **changes: Any) -> BoundRecipe:
-        """A copy with some fields changed."""
-        return BoundRecipe(self.recipe.with_(**changes), self.enc)
+        """A copy with some fields changed; rows are encoded again where they were encoded by one of them."""
+        changed = self.recipe.with_(**changes)
+        again = any(getattr(changed, name) != getattr(self.recipe, name) for name in DECIDED)
+        return BoundRecipe(changed, _encoded_again(self.enc, changed) if again else self.enc)
 
     def expected(self, steps: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
         """The micro batches `forward()` should receive at optimiser steps (1-based)."""
@@ -192,6 +194,19 @@ class BoundRecipe:
         )
 
 
+def _encoded_again(enc: Encoded, recipe: Recipe) -> Encoded:
+    """The same rows under the recipe's own policy."""
+    return enc.data.encode(
+        enc.template,
+        tokenizer=enc.tokenizer_name,
+        train_on=recipe.train_on,
+        max_length=recipe.max_length,
+        packing=recipe.packing,
+        **recipe.mask.changed(),
+        **recipe.chat_template_kwargs,
+    )
+
+
 def _adapter_name(recipe: Recipe) -> str:
     return f"lora r{recipe.r}" if recipe.adapter == "lora" else "full"
 
@@ -282,9 +297,13 @@ def open(path: str | Path) -> BoundRecipe:
         RecipeError: WB406 where the file is no YAML mapping, WB401 for unknown fields.
         WorkbenchError: As `wb.data` and `data.encode`.
     """
+    return bind(Recipe.from_dict(read_recipe(path)))
+
+
+def bind(config: Recipe) -> BoundRecipe:
+    """Read and encode the rows of a recipe; errors as `open`."""
     from workbench.api.data import data as open_data
 
-    config = Recipe.from_dict(read_recipe(path))
     if config.data.path is None:
         raise RecipeError("The recipe names no data.", remedy="Give data: {path: …}.", code="WB404")
     spec = config.data

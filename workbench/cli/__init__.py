@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from workbench.cli import rows, runs
+from workbench.cli import estimate, rows, runs
 from workbench.cli.output import FINE, USAGE, emit
 from workbench.errors import WorkbenchError
 
@@ -54,7 +54,11 @@ Command = Callable[[argparse.Namespace], int]
 COMMANDS: dict[str, tuple[Add, Command, str]] = {
     "demo": (runs.demo_arguments, runs.demo, "teach the embedded model to answer, and score it on held-out prompts"),
     "inspect": (rows.inspect_arguments, rows.inspect, "show tokens, labels and the reason for each"),
-    "estimate": (runs.estimate_arguments, runs.estimate, "estimate memory with its breakdown"),
+    "estimate": (
+        estimate.estimate_arguments,
+        estimate.estimate,
+        "will it fit: memory with its breakdown, what still fits, what would help",
+    ),
     "train": (runs.train_arguments, runs.train, "train in the background and follow it"),
     "runs": (runs.no_arguments, runs.runs, "list runs"),
     "attach": (runs.attach_arguments, runs.attach, "show a run, or follow it"),

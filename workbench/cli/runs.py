@@ -1,4 +1,4 @@
-"""Commands that estimate, train, follow, ask, stop and export."""
+"""Commands that train, follow, ask, stop and export."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.cli.output import FINDINGS, FINE, emit, print_line
-from workbench.cli.rows import assignment, bound, option_argument
-from workbench.memory.plan import ATTENTIONS
+from workbench.cli.rows import bound, option_argument
 
 
 def recipe_arguments(sub: argparse.ArgumentParser) -> None:
@@ -23,18 +22,6 @@ def recipe_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--packing", choices=("none", "bfd"))
     option_argument(sub)
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field of the recipe")
-
-
-def estimate_arguments(sub: argparse.ArgumentParser) -> None:
-    """Arguments of `estimate`."""
-    recipe_arguments(sub)
-    sub.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    sub.add_argument("--card-gib", type=float, help="memory of the card in GiB")
-    sub.add_argument("--method", choices=("analytic", "trace"), default="analytic", help="formula, or the real step")
-    sub.add_argument("--attention", choices=ATTENTIONS, help="attention implementation of a trace")
-    sub.add_argument("--length", type=int, help="tokens of the longest row; a recipe file then needs no data")
-    sub.add_argument("--batch", type=int, help="per_device_train_batch_size")
-    sub.add_argument("--plan", action="append", default=[], metavar="FIELD=VALUE", help="any field of a trace's plan")
 
 
 def train_arguments(sub: argparse.ArgumentParser) -> None:
@@ -88,28 +75,6 @@ def export_arguments(sub: argparse.ArgumentParser) -> None:
 def no_arguments(sub: argparse.ArgumentParser) -> None:
     """None."""
     del sub
-
-
-def estimate(options: argparse.Namespace) -> int:
-    """Estimate memory."""
-    made = _estimated(options)
-    emit(options, made.to_dict(), repr(made))
-    return FINDINGS if made.verdict and made.verdict.word == "out of memory" else FINE
-
-
-def _estimated(options: argparse.Namespace) -> Any:
-    given = dict(assignment(text, "--plan") for text in options.plan)
-    runtime = {**({"attention": options.attention} if options.attention else {}), **given}
-    chosen = {"method": options.method, "device": options.device, "card_gib": options.card_gib}
-    batch = {} if options.batch is None else {"per_device_train_batch_size": options.batch}
-    if options.length is None:
-        made = bound(options)
-        return (made.with_(**batch) if batch else made).estimate(**chosen, **runtime)
-    from workbench.api.memory import estimate_file
-
-    fields = {**({"model": options.model} if options.model else {}), **batch}
-    fields |= dict(assignment(text, "--set") for text in options.set)
-    return estimate_file(options.source, options.length, recipe=fields, **chosen, **runtime)
 
 
 def train(options: argparse.Namespace) -> int:

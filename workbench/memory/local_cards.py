@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 from workbench.errors import RecipeError
-from workbench.memory.cards import CARDS, DRIVER_KEEPS, MIB, Card
+from workbench.memory.cards import CARDS, DRIVER_KEEPS, MIB, Card, card_named, card_of_size
 
 TIMEOUT_S = 10.0
 _FIELDS = "index,name,memory.total,memory.used"
@@ -58,3 +58,21 @@ def freest_local_card() -> Card:
             code="WB816",
         )
     return max(found, key=lambda card: card.free)
+
+
+def named_card(text: str) -> Card:
+    """A card by name or size; `local` is the freest GPU of this machine."""
+    return freest_local_card() if text.strip().lower() == "local" else card_named(text)
+
+
+def pick_card(gpu: str | None, card_gib: float | None) -> Card | None:
+    """The card of the two ways to name one; None for neither.
+
+    Raises:
+        RecipeError: WB816 for both.
+    """
+    if gpu is not None and card_gib is not None:
+        raise RecipeError(f"gpu={gpu!r} and card_gib={card_gib:g} both name a card.", remedy="Give one.", code="WB816")
+    if gpu is not None:
+        return named_card(gpu)
+    return None if card_gib is None else card_of_size(card_gib)

@@ -119,5 +119,12 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
     "Qwen/Qwen2.5-7B": _QWEN_2_5_7B,
     "Qwen/Qwen2.5-7B-Instruct": _QWEN_2_5_7B,
     "Qwen/Qwen3-0.6B": _QWEN_3_0_6B,
+    "meta-llama/Meta-Llama-3-8B": _LLAMA_3_1_8B,
+    "meta-llama/Meta-Llama-3-8B-Instruct": _LLAMA_3_1_8B,
+    "NousResearch/Llama-3.2-1B": _LLAMA_3_2_1B,
+    "NousResearch/Meta-Llama-3-8B": _LLAMA_3_1_8B,
+    "NousResearch/Meta-Llama-3-8B-Instruct": _LLAMA_3_1_8B,
+    "NousResearch/Meta-Llama-3.1-8B": _LLAMA_3_1_8B,
+    "NousResearch/Llama-2-7b-hf": _LLAMA_2_7B,
     "mistralai/Mistral-7B-v0.1": _MISTRAL_7B,
 }

@@ -1,0 +1,151 @@
+"""What may be said of a run beside its recipe, for the closed form and for the trace alike.
+
+    settings, notes = settings_of(recipe, batch, "cuda", {"attention": "flash_attention_2", "adapter": "qlora"})
+
+Options are the fields of `workbench.memory.plan.Plan`, with `task` for its `method`, and those of several devices.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal, cast
+
+from workbench.errors import RecipeError
+from workbench.memory.plan import ATTENTIONS, Plan, adapter_words
+from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
+from workbench.recipes import Recipe
+
+SPREAD = ("world", "sharding", "offload")
+"""Options of several devices."""
+
+LARGEST_WORLD = 2**20
+"""GPUs; more is a slip."""
+
+NAMES = ("task", *SPREAD, *(item.name for item in fields(Plan) if item.name not in ("method", "recipe", "config")))
+"""Every option there is."""
+
+QUANTISATIONS = ("none", "nf4", "int8")
+_BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
+_IN_FORMULA = frozenset({"attention", "quantisation", "float32_rest", "dtype", "autocast", "padded", "task", "loop"})
+_LORA_FIELDS = frozenset(
+    """peft_type r lora_alpha lora_dropout target_modules use_dora use_rslora task_type bias init_lora_weights
+    inference_mode base_model_name_or_path peft_version auto_mapping revision fan_in_fan_out""".split()
+)
+"""Fields of PEFT's LoRA config that the closed form understands, or that change no size."""
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse an option that does not exist, and values that no run has.
+
+    Raises:
+        RecipeError: WB815, with the nearest name; WB820 for a world of no size.
+    """
+    for name in options:
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            raise RecipeError(
+                f"A traced estimate has no option {name!r}." if not near else f"An estimate has no option {name!r}.",
+                remedy=f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(NAMES)}.",
+                code="WB815",
+            )
+    world = options.get("world", 1)
+    if not isinstance(world, int) or isinstance(world, bool) or not 1 <= world <= LARGEST_WORLD:
+        raise RecipeError(
+            f"world={world!r} is out of range.", remedy=f"It is a number of GPUs, 1 to {LARGEST_WORLD}.", code="WB820"
+        )
+    quantisation = options.get("quantisation")
+    if quantisation is not None and quantisation not in QUANTISATIONS:
+        raise RecipeError(
+            f"quantisation={quantisation!r} is not known.", remedy=f"Use {', '.join(QUANTISATIONS)}.", code="WB815"
+        )
+
+
+def plan_changes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as fields of a plan: `task` is its `method`, and what concerns several devices is not its own."""
+    found = {name: value for name, value in options.items() if name not in (*SPREAD, "task")}
+    if found.get("quantisation") == "none":
+        found["quantisation"] = None
+    return {**found, "method": options["task"]} if "task" in options else found
+
+
+def settings_of(
+    recipe: Recipe, batch: BatchShape, device: Literal["cuda", "cpu"], options: Mapping[str, Any]
+) -> tuple[AnalyticSettings, list[str]]:
+    """Settings of the closed form, and sentences for options that it does not use.
+
+    Raises:
+        RecipeError: For an adapter that only a trace knows (WB810), or an option that does not exist (WB815).
+    """
+    check_options(options)
+    changes: dict[str, Any] = {}
+    if "adapter" in options:
+        changes |= _adapter(options["adapter"], recipe)
+    changes |= _types(options)
+    if options.get("attention"):
+        if options["attention"] not in ATTENTIONS:
+            raise RecipeError(
+                f"Attention {options['attention']!r} is not known.", remedy=f"Use {', '.join(ATTENTIONS)}.",
+                code="WB810",
+            )  # fmt: skip
+        changes["attention"] = options["attention"]
+    if options.get("task"):
+        changes["method"] = options["task"]
+    if "padded" in options:
+        changes["masked"] = bool(options["padded"])
+    if options.get("loop") == "plain":
+        changes |= {"loss": "logits", "outputs_kept": True}
+    runtime = Runtime.of(recipe, device)
+    if changes.get("adapter", recipe.adapter) == "none" != recipe.adapter and "weight_bytes" not in changes:
+        changes["weight_bytes"] = 4  # trained base weights stay float32, as in training
+    settings = AnalyticSettings.of(recipe, batch, runtime, **changes)
+    left = sorted(set(options) - _IN_FORMULA - {"adapter", *SPREAD})
+    return settings, [f"the formula does not use {name}={options[name]!r}; --method trace does" for name in left]
+
+
+def _types(options: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if options.get("quantisation"):
+        found["quantisation"] = options["quantisation"]
+    if "float32_rest" in options:
+        found["float32_rest"] = bool(options["float32_rest"])
+    if "dtype" in options:
+        if options["dtype"] not in _BYTES:
+            raise RecipeError(
+                f"dtype={options['dtype']!r} is not known.", remedy=f"Use {', '.join(_BYTES)}.", code="WB815"
+            )
+        found["weight_bytes"] = _BYTES[options["dtype"]]
+    if "autocast" in options:
+        found["autocast"] = bool(options["autocast"])
+    return found
+
+
+def _adapter(adapter: Any, recipe: Recipe) -> dict[str, Any]:
+    """Changes for an adapter given as a word or as PEFT's config."""
+    words = adapter_words(adapter, recipe)
+    config = words["adapter"]
+    if config is None:
+        return {"adapter": "none"}
+    found: dict[str, Any] = {name: value for name, value in words.items() if name != "adapter"}
+    kind = str(config.get("peft_type", "LORA")).upper().rsplit(".", 1)[-1]
+    beyond = sorted(name for name in config if name not in _LORA_FIELDS and config[name] not in (None, {}, [], False))
+    if kind != "LORA" or beyond:
+        what = f"adapter {kind}" if kind != "LORA" else f"{', '.join(beyond)} of the adapter"
+        raise RecipeError(
+            f"The formula does not know {what}.", remedy="Use method='trace' (--method trace).", code="WB810"
+        )
+    targets = config.get("target_modules") or ["q_proj", "v_proj"]
+    return {
+        **found,
+        "adapter": "dora" if config.get("use_dora") else "lora",
+        "rank": _rank(config.get("r", 8)),
+        "dropout": bool(config.get("lora_dropout")),
+        "targets": targets if isinstance(targets, str) else tuple(cast("list[str]", targets)),
+    }
+
+
+def _rank(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise RecipeError(f"r={value!r} is out of range.", remedy="It must be at least 1.", code="WB402")
+    return value
