@@ -12,7 +12,7 @@ from workbench.memory.architecture import of_model, read_config
 from workbench.memory.plan import Plan, adapter_of
 from workbench.memory.presets import PRESETS
 from workbench.memory.trace import Trace, layer_name
-from workbench.memory.traced import estimate_of
+from workbench.memory.traced import assumptions_of, estimate_of
 from workbench.recipes import Recipe
 from workbench.training.tracing import TRACER, Tracer, trace_plan
 
@@ -125,6 +125,77 @@ def test_every_kind_of_step_is_traced(changes):
 
 
 @pytest.mark.training
+@pytest.mark.parametrize(
+    ("peft_type", "fields", "note"),
+    [
+        ("SHIRA", {"r": 4}, ""),
+        ("WAVEFT", {"n_frequency": 50}, ""),
+        ("FROD", {}, ""),
+        ("TINYLORA", {"r": 2}, ""),
+        ("BONE", {"r": 8}, "traced as MISS"),
+        ("LORA", {"r": 4, "init_lora_weights": "pissa"}, "reads weights"),
+        ("OFT", {"r": 4, "peft_version": "0.19.2", "of_a_later_peft": 1}, "of_a_later_peft"),
+    ],
+)
+def test_adapters_whose_making_reads_weights_are_traced(peft_type, fields, note):
+    """Their shapes are PEFT's own: trained bytes against the count in the method's definition, two modules a layer."""
+    adapter = {"peft_type": peft_type, "target_modules": ["q_proj", "o_proj"], **fields}
+    found = trace_plan(plan(adapter=adapter, loop="plain", autocast=False))
+    trained = sum(size for key, (size, *_) in enumerate(found.made, 1) if found.named.get(key) == "gradients") // 2
+    layers, hidden = TINY["num_hidden_layers"], TINY["hidden_size"]
+    if peft_type == "SHIRA":
+        assert trained == 4 * layers * 2 * 4 * (hidden + hidden)
+    if peft_type == "WAVEFT":
+        assert trained == 4 * layers * 2 * 50
+    if peft_type == "LORA":
+        assert trained == 4 * layers * 2 * 4 * (hidden + hidden)
+    assert found.live > 0
+    assert "adapter" in found.moments[0].parts
+    assert note in " ".join(found.notes)
+    assert set(found.notes) <= set(assumptions_of(found))
+
+
+FAMILY = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 512,
+    "num_hidden_layers": 2,
+    "head_dim": 16,
+    "pad_token_id": 0,
+}
+VISION = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 1}
+VISION |= {"image_size": 28, "patch_size": 14, "model_type": "clip_vision_model"}
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "gemma2", **FAMILY},
+        {"model_type": "qwen3_moe", "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, **FAMILY},
+        {"model_type": "llava", "text_config": {"model_type": "llama", **FAMILY}, "vision_config": VISION},
+    ],
+    ids=lambda config: config["model_type"],
+)
+def test_other_families_are_traced(config):
+    recipe = Recipe(adapter="none", per_device_train_batch_size=2)
+    found = trace_plan(Plan.of(recipe, config, [[32, 24]]))
+    assert {"forward", "backward", "optimizer"} <= {moment.phase for moment in found.moments}
+    eager = config["model_type"] == "gemma2"
+    assert any("eager is traced" in note for note in found.notes) == eager
+
+
+@pytest.mark.training
+def test_a_model_that_is_no_decoder_is_said():
+    with pytest.raises(ModelError, match=r"'t5' is no decoder.*WB801"):
+        TRACER.ask(Plan({"model_type": "t5", "d_model": 64}, Recipe().to_dict(), [[8]]))
+    with pytest.raises(RunError, match=r"task_ids.*peft/tuners/poly.*plain.*WB814"):
+        TRACER.ask(plan(adapter={"peft_type": "POLY", "r": 4, "n_tasks": 2, "target_modules": ["q_proj"]}))
+
+
+@pytest.mark.training
 def test_optimisers_differ_as_their_states_do():
     def state(optim):
         found = trace_plan(plan(Recipe(adapter="none", per_device_train_batch_size=2, optim=optim)))
@@ -221,10 +292,7 @@ def test_published_runs_reserve_what_the_replay_says(shared, name, capsys):
 
 def published(row):
     """Relative error of the replay against one published run; text where it cannot be traced."""
-    gone = ("peft_version", "auto_mapping", "base_model_name_or_path", "inference_mode")
-    adapter = {key: value for key, value in json.loads(row["peft_config"] or "{}").items() if key not in gone}
-    if adapter.get("peft_type") == "OFT":
-        adapter["r"] = 0  # the file holds both, and PEFT takes one
+    adapter = json.loads(row["peft_config"] or "{}")
     recipe = Recipe(per_device_train_batch_size=4, gradient_checkpointing=row["gc"] == "True")
     batches = [[150] * 4, [LONGEST] * 4]
     model = PRESETS["meta-llama/Llama-3.2-3B"]

@@ -157,7 +157,7 @@ def adapter_words(adapter: Any, recipe: Recipe) -> dict[str, Any]:
         RecipeError: For another word (WB810).
     """
     if isinstance(adapter, Mapping):
-        return {"adapter": dict(cast("Mapping[str, Any]", adapter))}
+        return {"adapter": dict(cast("Mapping[str, Any]", adapter)) or None}
     if adapter in ("none", "full", None):
         return {"adapter": None}
     if adapter not in SHORTHANDS:

@@ -57,6 +57,7 @@ class Trace:
         named: Key -> category, where the trace knew it.
         seconds: Time the trace took in its process.
         operators: Operators that ran.
+        notes: What was traced in another way than the plan says, in sentences.
     """
 
     plan: Plan
@@ -66,6 +67,7 @@ class Trace:
     named: Mapping[int, str]
     seconds: float = 0.0
     operators: int = 0
+    notes: Sequence[str] = ()
 
     @classmethod
     def from_dict(cls, plan: Plan, answer: Mapping[str, Any]) -> Trace:
@@ -82,6 +84,7 @@ class Trace:
             {int(key): names[index] for key, index in answer["named"].items()},
             answer["seconds"],
             answer["operators"],
+            tuple(answer.get("notes", ())),
         )
 
     @cached_property

@@ -121,9 +121,9 @@ def _error(found: dict[str, Any]) -> WorkbenchError:
         maker = getattr(errors, found["kind"], RunError)
         return maker(found["error"], remedy=found["remedy"], code=found["code"])
     return RunError(
-        f"The traced step failed: {found['error']}",
-        remedy="Its code needs values that tensors without data do not have, or the recipe would fail too."
-        " The analytic estimate may know the model.",
+        f"The traced step failed: {found['error']} ({found.get('place', 'no place')})",
+        remedy="Its code needs values that tensors without data do not have, or the real run would fail there too."
+        " loop='plain' traces the model's own loss without TRL's; the analytic estimate may know the model.",
         code="WB814",
     )
 

@@ -31,8 +31,16 @@ def answer(line: str) -> dict[str, Any]:
         return {"error": error.message, "remedy": error.remedy, "code": error.code, "kind": type(error).__name__}
     except Exception as error:  # noqa: BLE001  # whatever a model's code raises becomes an answer
         words = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return {"error": words, "trace": traceback.format_exc()[-3000:]}
+        return {"error": words, "place": _place(error), "trace": traceback.format_exc()[-3000:]}
     return {**_compact(found), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _place(error: BaseException) -> str:
+    """File and line, in whichever package, that raised; torch's own frames aside."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "/torch/" not in frame.filename and "/traced/" not in frame.filename]
+    frame = (own or frames)[-1]
+    return f"{frame.filename.rsplit('site-packages/', 1)[-1].rsplit('/workbench/', 1)[-1]}:{frame.lineno}"
 
 
 def _compact(found: Any) -> dict[str, Any]:
@@ -55,6 +63,7 @@ def _compact(found: Any) -> dict[str, Any]:
         "named": {key: number(name) for key, name in found.category.items()},
         "events": found.events,
         "operators": found.operators,
+        "notes": found.notes,
         "names": list(names),
     }
 

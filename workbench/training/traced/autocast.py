@@ -38,6 +38,7 @@ LOWER = {
     torch.Tensor.mm,
     torch.Tensor.bmm,
     torch.Tensor.addmm,
+    torch.Tensor.baddbmm,
 }
 """Run in bfloat16. In-place and `out=` variants are not cast, as in torch."""
 

@@ -222,6 +222,23 @@ def int8_answers(see: Callable[[Any], Any]) -> dict[Any, Callable[..., Any]]:
     }
 
 
+def _grouped(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Products of groups, as mixtures of experts have them: a loop of products into one result where not bfloat16."""
+    first, second = args[0], args[1]
+    if not first.is_meta or first.dtype == torch.bfloat16:
+        return func(*args, **kwargs)
+    groups = kwargs.get("offs", args[2] if len(args) > 2 else None)
+    if first.dim() == second.dim() == 2:
+        shape = (groups.shape[0], first.shape[0], second.shape[1])
+    else:
+        shape = (*first.shape[:-1], second.shape[-1])
+    return torch.empty(shape, dtype=kwargs.get("out_dtype") or first.dtype, device="meta")
+
+
+GROUPED = {aten._grouped_mm.default: _grouped}
+"""Source: torch 2.13, ATen/native/cuda/GroupedBlas.cpp (other types go through one matrix product a group)."""
+
+
 def masks(padded: bool) -> list[Any]:
     """Whether a padding mask has zeros, which decides if attention needs one; meta tensors cannot say."""
     from transformers import masking_utils

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from workbench.errors import ModelError, RecipeError
+from workbench.memory.plan import Plan
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+HALVES = (torch.bfloat16, torch.float16)
 
 
 def make_config(values: dict[str, Any]) -> Any:
@@ -35,33 +38,57 @@ def make_config(values: dict[str, Any]) -> Any:
         raise ModelError(f"config.json is not accepted: {str(error).splitlines()[0]}", code="WB802") from error
 
 
-def build(values: dict[str, Any], kind: str, dtype: str, attention: str, device: str) -> Any:
+def of_plan(plan: Plan, notes: list[str]) -> Any:
+    """The plan's model on `meta`, quantised where it says so.
+
+    Args:
+        plan: The plan.
+        notes: Gets a sentence for what is other than the plan says.
+
+    Raises:
+        ModelError, RecipeError: As `build` and `quantise`; WB810 for an attention that the architecture does not have.
+    """
+    flash = plan.attention == "flash_attention_2"
+    model = build(plan.config, plan.method, plan.dtype, "sdpa" if flash else plan.attention, "meta")
+    family, chosen = model.config.model_type, model.config._attn_implementation
+    if flash and not model._supports_flash_attn:
+        raise RecipeError(
+            f"{family!r} has no flash attention in transformers.", remedy="Use sdpa or eager.", code="WB810"
+        )
+    if not flash and chosen != plan.attention:
+        notes.append(f"{family} has no {plan.attention} attention in transformers: {chosen} is traced, as it would run")
+    if plan.quantisation:
+        quantise(model, plan.quantisation)
+        if plan.float32_rest:
+            for parameter in model.parameters():
+                if parameter.dtype in HALVES and type(parameter) is torch.nn.Parameter:
+                    parameter.data = parameter.data.float()
+    return model
+
+
+def build(values: Mapping[str, Any], method: str, dtype: str, attention: str, device: str) -> Any:
     """A model with the weights' shapes, on `device`.
 
     Args:
         values: Values of a config.json.
-        kind: `causal` or `reward`.
+        method: `reward` makes a model with one score; any other a language model.
         dtype: Of the weights: float32, bfloat16 or float16.
-        attention: transformers' `attn_implementation`.
+        attention: transformers' `attn_implementation`; an architecture without it gets eager, as in transformers.
         device: `meta`, or `cpu` for real random weights.
 
     Raises:
         ModelError: As `make_config`, or where the architecture cannot be built (WB802).
     """
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
-
-    config = make_config(values)
-    maker = AutoModelForCausalLM
-    if kind == "reward":
-        maker = AutoModelForSequenceClassification
-        config.num_labels = 1
-    elif config.sub_configs and "vision_config" in config.sub_configs:
-        from transformers import AutoModelForImageTextToText
-
-        maker = AutoModelForImageTextToText
+    config = make_config(dict(values))
+    maker = _maker(config, method)
     try:
         with torch.device(device):
-            model = maker.from_config(config, attn_implementation=attention, dtype=DTYPES[dtype])
+            try:
+                model = maker.from_config(config, attn_implementation=attention, dtype=DTYPES[dtype])
+            except ValueError as error:
+                if "attention implementation" not in str(error):
+                    raise
+                model = maker.from_config(config, attn_implementation="eager", dtype=DTYPES[dtype])
     except Exception as error:
         raise ModelError(
             f"No model can be built from this config.json: {(str(error) or repr(error)).splitlines()[0]}",
@@ -69,6 +96,24 @@ def build(values: dict[str, Any], kind: str, dtype: str, attention: str, device:
             code="WB802",
         ) from error
     return model.train()
+
+
+def _maker(config: Any, method: str) -> Any:
+    """Transformers' auto class for a config."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForSequenceClassification
+
+    if method == "reward":
+        config.num_labels = 1
+        return AutoModelForSequenceClassification
+    if config.sub_configs and "vision_config" in config.sub_configs:
+        return AutoModelForImageTextToText
+    if type(config) not in AutoModelForCausalLM._model_mapping:
+        raise ModelError(
+            f"model_type {config.model_type!r} is no decoder: transformers has no causal language model of it.",
+            remedy="Estimates are for decoder language models, with or without vision.",
+            code="WB801",
+        )
+    return AutoModelForCausalLM
 
 
 def quantise(model: Any, kind: str) -> None:
@@ -167,32 +212,3 @@ def _int8(linear: torch.nn.Linear) -> Any:
     if linear.bias is not None:
         made.bias = linear.bias
     return made
-
-
-def adapter(values: dict[str, Any]) -> Any:
-    """A PEFT config from a mapping with `peft_type`.
-
-    Raises:
-        RecipeError: For a type PEFT does not have, or fields its config refuses (WB812).
-    """
-    from dataclasses import fields
-
-    from peft import PEFT_TYPE_TO_CONFIG_MAPPING
-
-    values = dict(values)
-    name = str(values.pop("peft_type", "LORA")).upper()
-    kinds = {str(kind.value): made for kind, made in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
-    maker = kinds.get(name)
-    if maker is None:
-        raise RecipeError(f"PEFT has no method {name!r}.", remedy=f"Known: {', '.join(sorted(kinds))}.", code="WB812")
-    known = {field.name for field in fields(maker)}
-    unknown = [key for key in values if key not in known and key not in ("peft_version", "auto_mapping")]
-    if unknown:
-        raise RecipeError(f"PEFT's {maker.__name__} has no field {unknown[0]!r}.", code="WB812")
-    kept = {key: value for key, value in values.items() if key in known}
-    kept["inference_mode"] = False
-    kept.setdefault("task_type", "CAUSAL_LM")
-    try:
-        return maker(**kept)
-    except Exception as error:
-        raise RecipeError(f"PEFT refuses the adapter: {str(error).splitlines()[0]}", code="WB812") from error

@@ -12,32 +12,33 @@ from workbench.training.traced.recorder import Recorder
 
 BATCH, FORWARD, LOSS_BACKWARD, BACKWARD, OPTIMIZER = "batch", "forward", "loss backward", "backward", "optimizer"
 
-ADAPTED = (
-    "lora_",
-    "vera_",
-    "hada_",
-    "lokr_",
-    "oft_",
-    "boft_",
-    "ia3_",
-    "prompt_encoder",
-    "adaption_",
-    "modules_to_save",
-)
-"""Parts of the names of PEFT's parameters."""
+
+def tensors_of(model: Any) -> set[int]:
+    """Identities of a model's parameters and buffers, to know later what an adapter added."""
+    return {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
 
 
-def see_model(recorder: Recorder, model: Any, category: str | None = None) -> None:
-    """Register a model's parameters, with what their quantisation needs, and its buffers."""
-    for name, parameter in model.named_parameters():
-        adapted = any(part in name for part in ADAPTED)
-        _call(recorder, parameter, category or ("adapter" if adapted else "weights"))
+def see_model(recorder: Recorder, model: Any, base: set[int] | None = None, category: str = "weights") -> None:
+    """Register a model's parameters, with what their quantisation needs, and its buffers.
+
+    Args:
+        recorder: Where.
+        model: The model with its adapter.
+        base: `tensors_of` the model before the adapter; what is not of it is the adapter's. None: all is the model's.
+        category: Of the model's own tensors.
+    """
+
+    def kind(tensor: Any) -> str:
+        return category if base is None or id(tensor) in base else "adapter"
+
+    for parameter in model.parameters():
+        _call(recorder, parameter, kind(parameter))
         for tensor in _quantisation(parameter):
-            _call(recorder, tensor, category or "weights")
+            _call(recorder, tensor, category)
         if parameter.requires_grad:
             parameter.register_post_accumulate_grad_hook(lambda p: recorder.call_it(p.grad, "gradients"))
     for buffer in model.buffers():
-        _call(recorder, buffer, category or "weights")
+        _call(recorder, buffer, kind(buffer))
 
 
 def _quantisation(parameter: Any) -> Iterator[torch.Tensor]:

@@ -37,6 +37,7 @@ class Recorder(TorchDispatchMode):
         made: For key k, `made[k - 1]` is (bytes, phase, module, operator).
         category: Key -> category, where it is known better than by its phase.
         closed: Whether the log is complete; what goes away later is no part of the steps.
+        notes: What the trace takes for granted about this model or adapter, in sentences.
         scratch: Thread -> bytes of workspace that its first matrix product takes and keeps.
     """
 
@@ -52,6 +53,7 @@ class Recorder(TorchDispatchMode):
         self.modules: list[str] = []
         self.operators = 0
         self.closed = False
+        self.notes: list[str] = []
         self.shapes = ShapeMemory()
         self.scratch: dict[str, int] = {}
         self._keys: dict[int, tuple[int, Any]] = {}
@@ -154,9 +156,11 @@ def selection(share: Callable[[torch.Tensor], int]) -> dict[Any, Answer]:
 
     def index(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensor, indices = args[0], args[1]
-        if len(indices) == 1 and indices[0] is not None and indices[0].dtype == torch.bool and indices[0].is_meta:
-            return tensor.new_empty((share(indices[0]), *tensor.shape[indices[0].dim() :]))
-        return func(*args, **kwargs)
+        masks = [place for place, one in enumerate(indices) if one is not None and one.dtype == torch.bool]
+        if len(masks) != 1 or not indices[masks[0]].is_meta or any(one is not None for one in indices[: masks[0]]):
+            return func(*args, **kwargs)
+        place, mask = masks[0], indices[masks[0]]
+        return tensor.new_empty((*tensor.shape[:place], share(mask), *tensor.shape[place + mask.dim() :]))
 
     def put(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return args[0] if args[0].is_meta else func(*args, **kwargs)

@@ -1,0 +1,87 @@
+"""A loop without a trainer, as many scripts have it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from workbench.memory.plan import Plan
+from workbench.recipes import Recipe
+from workbench.training.traced import adapters
+from workbench.training.traced.building import Building, placed
+from workbench.training.traced.naming import BATCH, FORWARD, LOSS_BACKWARD, OPTIMIZER, see_model, see_state, tensors_of
+from workbench.training.traced.recorder import Recorder
+
+
+class PlainLoop:
+    """A loop without a trainer, as many scripts have it: the model's own loss, and its outputs kept until replaced."""
+
+    def __init__(self, plan: Plan, model: Any) -> None:
+        self.plan, self.model = plan, model
+        self.base = tensors_of(model)
+        self.optimizer: Any = None
+
+    def prepare(self, recorder: Recorder) -> None:
+        """Attach the adapter and make the optimiser."""
+        from peft import get_peft_model
+
+        recipe = Recipe.from_dict(self.plan.recipe)
+        if recipe.gradient_checkpointing:
+            self.model.config.use_cache = False
+            self.model.enable_input_require_grads()
+            self.model.gradient_checkpointing_enable({"use_reentrant": self.plan.reentrant})
+        if self.plan.adapter:
+            with Building() as building:
+                config = building.prepared(adapters.adapter(self.plan.adapter, recorder.notes))
+                self.model = placed(get_peft_model(self.model, config))
+        self.model.train()
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = _plain_optimiser(recipe.optim, trained)
+
+    @property
+    def _adapter_type(self) -> str:
+        return str((self.plan.adapter or {}).get("peft_type", "")).upper()
+
+    def run(self, recorder: Recorder) -> None:
+        """The plan's steps, one batch each."""
+        see_model(recorder, self.model, self.base)
+        outputs: Any = None
+        precision = torch.autocast("meta", torch.bfloat16) if self.plan.autocast else nullcontext()
+        for step in range(self.plan.steps):
+            rows = self.plan.batches[step % len(self.plan.batches)]
+            with recorder.during(BATCH):
+                shape = (len(rows), max(rows))
+                batch = {name: torch.zeros(shape, dtype=torch.long, device="meta") for name in COLUMNS}
+                if self._adapter_type in WITH_TASKS:
+                    batch["task_ids"] = torch.zeros(len(rows), dtype=torch.long, device="meta")
+            self.optimizer.zero_grad()
+            with recorder.during(FORWARD), precision:
+                # as in `outputs = model(…)`: the earlier outputs live until the new ones are there
+                outputs = self.model(**batch, num_items_in_batch=1000)
+            loss = outputs.loss
+            with recorder.during(LOSS_BACKWARD):
+                loss.backward()
+            with recorder.during(OPTIMIZER):
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+                self.optimizer.step()
+            see_state(recorder, self.optimizer)
+            del loss
+            if self.plan.empties_cache:
+                recorder.empty_cache()
+
+
+WITH_TASKS = ("MULTITASK_PROMPT_TUNING", "POLY")
+"""PEFT methods whose batches tell the task of every row."""
+COLUMNS = ("input_ids", "attention_mask", "labels")
+
+
+def _plain_optimiser(optim: str, trained: list[Any]) -> Any:
+    if optim in ("adamw_torch", "adamw_torch_fused"):
+        return torch.optim.AdamW(trained, lr=1e-4, fused=True if optim.endswith("fused") else None)
+    if optim == "sgd":
+        return torch.optim.SGD(trained, lr=1e-4)
+    import bitsandbytes as bnb
+
+    return bnb.optim.AdamW8bit(trained, lr=1e-4)

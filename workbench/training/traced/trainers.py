@@ -1,0 +1,137 @@
+"""TRL's trainer of a plan's method on the meta device: `trainer.train()` itself runs the steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench.errors import RecipeError
+from workbench.memory.plan import Plan
+from workbench.recipes import Recipe
+from workbench.training.traced import adapters, models
+from workbench.training.traced.building import Building
+from workbench.training.traced.naming import name_trainer_phases, see_model, tensors_of
+from workbench.training.traced.recorder import Recorder
+from workbench.training.traced.rows import rows_of, tokenizer
+from workbench.training.trainer_setup import training_arguments
+
+
+class TrainerLoop:
+    """TRL's trainer of the plan's method, on the meta device."""
+
+    def __init__(self, plan: Plan, model: Any, folder: Path) -> None:
+        self.plan, self.model, self.folder = plan, model, folder
+        self.base = tensors_of(model)
+        self.trainer: Any = None
+
+    def prepare(self, recorder: Recorder) -> None:
+        """Build the trainer."""
+        from accelerate import PartialState
+        from transformers import PrinterCallback
+
+        plan = self.plan
+        arguments = self._arguments()
+        _ = arguments.device  # makes the state that is changed next
+        PartialState().device = torch.device("meta")
+        extra: dict[str, Any] = {}
+        if plan.method in ("dpo", "kto") and not plan.adapter:
+            extra["ref_model"] = models.of_plan(plan, [])
+        with Building() as building:
+            if plan.adapter:
+                extra["peft_config"] = building.prepared(adapters.adapter(self._adapter_values(), recorder.notes))
+            self.trainer = _trainer_class(plan.method)(
+                model=self.model,
+                args=arguments,
+                train_dataset=rows_of(plan),
+                processing_class=tokenizer(),
+                **extra,
+            )
+        self.trainer.remove_callback(PrinterCallback)
+        if plan.device == "cpu":
+            self.trainer.data_collator = _moved(self.trainer.data_collator)
+        self.model = self.trainer.model
+
+    def _adapter_values(self) -> dict[str, Any]:
+        task = "SEQ_CLS" if self.plan.method == "reward" else "CAUSAL_LM"
+        return {"task_type": task, **(self.plan.adapter or {})}
+
+    def _arguments(self) -> Any:
+        plan = self.plan
+        recipe = Recipe.from_dict({**plan.recipe, "precision": "bfloat16" if plan.autocast else "float32"})
+        made = training_arguments(recipe, self.folder, packed=plan.packed)
+        if plan.method != "sft":
+            made = _config_of(plan.method, made)
+        for name, value in {**FIXED, **plan.arguments}.items():
+            setattr(made, name, value)
+        made.max_steps = plan.steps
+        if recipe.gradient_checkpointing:
+            made.gradient_checkpointing_kwargs = {"use_reentrant": plan.reentrant}
+            made.activation_checkpointing_kwargs = made.gradient_checkpointing_kwargs  # its name in transformers 5
+        made.__class__ = type("MetaArguments", (type(made),), {"device": property(_device)})
+        return made
+
+    def run(self, recorder: Recorder) -> None:
+        """Two optimiser steps."""
+        see_model(recorder, self.model, self.base)
+        reference = getattr(self.trainer, "ref_model", None)
+        if reference is not None:
+            see_model(recorder, reference, category="reference model")
+        name_trainer_phases(recorder, self.trainer)
+        self.trainer.train()
+
+
+def _moved(collate: Any) -> Any:
+    """A collator whose batch is on its device at once, as on the CPU, where a batch needs no copy."""
+
+    def moved(rows: Any) -> Any:
+        return {name: v.to("meta") if isinstance(v, torch.Tensor) else v for name, v in collate(rows).items()}
+
+    return moved
+
+
+FIXED: dict[str, Any] = {
+    "train_sampling_strategy": "sequential",
+    "dataloader_pin_memory": False,
+    "save_strategy": "no",
+    "logging_strategy": "steps",
+    "dataloader_num_workers": 0,
+}
+
+
+def _device(arguments: Any) -> Any:
+    super(type(arguments), arguments).device  # noqa: B018  # sets the distributed state up
+    return torch.device("meta")
+
+
+def _trainer_class(method: str) -> Any:
+    import trl
+
+    classes = {"sft": "SFTTrainer", "dpo": "DPOTrainer", "kto": "KTOTrainer", "reward": "RewardTrainer"}
+    if method not in classes:
+        raise RecipeError(
+            f"Steps of method {method!r} are not traced yet.",
+            remedy=f"Traced are {', '.join(classes)}; the analytic estimate knows sft.",
+            code="WB810",
+        )
+    found = getattr(trl, classes[method])
+    if method in ("dpo", "kto"):  # the rows are token ids already, which these two cannot be told
+        return type(found.__name__, (found,), {"_prepare_dataset": lambda self, dataset, *args: dataset})
+    return found
+
+
+def _config_of(method: str, sft: Any) -> Any:
+    """The config of another method with all values that it shares with SFT's."""
+    from dataclasses import fields
+
+    import trl
+
+    _trainer_class(method)
+    maker = getattr(trl, {"dpo": "DPOConfig", "kto": "KTOConfig", "reward": "RewardConfig"}[method])
+    from transformers import TrainingArguments
+
+    shared = {field.name for field in fields(TrainingArguments) if field.init}
+    skipped = {"output_dir", "eval_strategy"}
+    values = {name: getattr(sft, name) for name in shared - skipped if hasattr(sft, name)}
+    return maker(output_dir=sft.output_dir, max_length=None, **values)
