@@ -49,6 +49,11 @@ OF_PART: Mapping[str, str] = {
     "kept outputs": LOGITS,
     "logits and loss": LOGITS,
     "loss backward temporaries": LOGITS,
+    "master weights": OPTIMIZER,
+    "unsharded gradients": GRADIENTS,
+    "unsharded parameters": COMMUNICATION,
+    "gather buffers": COMMUNICATION,
+    "reduce buffers": COMMUNICATION,
 }
 """Part or category -> kind, where the two differ."""
 

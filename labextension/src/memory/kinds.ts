@@ -33,7 +33,12 @@ const OF_PART: Readonly<Record<string, Kind>> = {
   'head gradient sum': 'logits',
   'kept outputs': 'logits',
   'logits and loss': 'logits',
-  'loss backward temporaries': 'logits'
+  'loss backward temporaries': 'logits',
+  'master weights': 'optimizer',
+  'unsharded gradients': 'gradients',
+  'unsharded parameters': 'communication',
+  'gather buffers': 'communication',
+  'reduce buffers': 'communication'
 };
 
 function isKind(word: string): word is Kind {

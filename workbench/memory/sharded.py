@@ -1,0 +1,123 @@
+"""From a model's shapes and a run's settings to memory on several devices: `estimate_sharded`.
+
+    estimate_sharded(of_model(name), AnalyticSettings.of(recipe, batch), Sharding("fsdp", world=8)).estimate.peak
+
+The strategies differ in types: FSDP2 keeps float32 masters of what trains and gathers bfloat16, DeepSpeed's whole model
+is bfloat16 with masters in the optimizer, DDP is the unsharded step on every rank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from workbench.errors import RecipeError
+from workbench.memory.analytic import evaluate
+from workbench.memory.architecture import Architecture
+from workbench.memory.figures import Estimate
+from workbench.memory.saved import ClosedForm, Coefficients
+from workbench.memory.settings import AnalyticSettings
+from workbench.memory.sharding import shard
+from workbench.memory.sharding_layout import Layout, Storage, layout_of
+from workbench.memory.sharding_values import Sharded, Sharding
+
+LOW_BYTES, FULL_BYTES = 2, 4
+CUTTING = ("fsdp", "zero3")
+"""Strategies that cut the weights themselves."""
+
+
+def estimate_sharded(architecture: Architecture, settings: AnalyticSettings, sharding: Sharding) -> Sharded:
+    """Memory of a step of a run on several devices; all bytes are of one rank.
+
+    Args:
+        architecture: The model's shapes.
+        settings: The run on one device: the micro batch of a rank, adapter, optimizer.
+        sharding: How it is spread.
+
+    Raises:
+        RecipeError: As `evaluate`, and for what cannot be cut (WB821).
+    """
+    stored = evaluate(architecture, settings)
+    if sharding.strategy in CUTTING and settings.quantisation != "none":
+        raise RecipeError(
+            f"Sharded {settings.quantisation} weights are not estimated with {sharding.strategy}.",
+            remedy="Use ddp, zero1 or zero2, or an adapter on unquantised weights.",
+            code="WB821",
+        )
+    storage = storage_of(settings, sharding)
+    layout = layout_of(architecture, storage, architecture.targets(settings), settings.rank)
+    layout = replace(
+        layout,
+        state_bytes=_state_bytes(architecture, settings, storage, sharding),
+        temporary_bytes=_bytes(stored, "optimizer temporaries"),
+        accumulation=settings.accumulation,
+        logits=settings.loss == "logits",
+    )
+    _require_whole(layout, architecture, settings)
+    if sharding.strategy in ("none", "ddp"):
+        return shard(stored, layout, sharding, architecture.hidden)
+    computing = replace(settings, weight_bytes=storage.computed, autocast=False)
+    return shard(evaluate(architecture, computing, OneType()), layout, sharding, architecture.hidden)
+
+
+def storage_of(settings: AnalyticSettings, sharding: Sharding) -> Storage:
+    """Bytes of an element under a strategy.
+
+    Source: accelerate 1.15, utils/fsdp_utils.py (trained parameters become float32 with mixed precision) and
+        utils/dataclasses.py (one type for parameters, reduction and output); deepspeed 0.19.6, runtime/engine.py (the
+        module becomes bfloat16); PEFT 0.21 (adapters are float32 otherwise).
+    """
+    low = settings.compute_bytes
+    if sharding.strategy in ("none", "ddp"):
+        trained = settings.weight_bytes if settings.full else FULL_BYTES
+        return Storage(trained, settings.weight_bytes, low)
+    if sharding.strategy == "fsdp" and sharding.precision == "mixed":
+        return Storage(FULL_BYTES, settings.weight_bytes, low)
+    return Storage(low, low, low)
+
+
+class OneType:
+    """What a step saves when weights, adapters and activations all have one type: nothing is copied between types."""
+
+    def coefficients(self, architecture: Architecture, settings: AnalyticSettings) -> Coefficients:
+        """The closed form, with the inputs of the adapters shared between targets that read the same activation."""
+        found = ClosedForm().coefficients(architecture, settings)
+        targets = architecture.targets(settings)
+        if not targets:
+            return found
+        names = {target.name for target in targets}
+        readers = ({"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"}, {"down_proj"})
+        inputs = sum(
+            max((t.inputs for t in targets if t.name in group), default=0) for group in readers if names & group
+        )
+        if settings.dropout:  # every target drops a copy of its own
+            inputs = sum(target.inputs for target in targets)
+        saved = settings.compute_bytes * (inputs + len(targets) * settings.rank)
+        saved += sum(target.inputs for target in targets) if settings.dropout else 0
+        before = sum(term.bytes for term in found.terms if term.name == "lora inputs")
+        return replace(found, layer_token=found.layer_token - before + saved, constant=0.0)
+
+
+def _state_bytes(architecture: Architecture, settings: AnalyticSettings, storage: Storage, sharding: Sharding) -> int:
+    """The optimizer's state over all trained parameters, in the type that it updates."""
+    updated = FULL_BYTES if sharding.strategy.startswith("zero") else storage.trained
+    full = replace(settings, weight_bytes=updated) if settings.full else settings
+    state = _bytes(evaluate(architecture, full), "optimizer")
+    if settings.full or updated == FULL_BYTES or settings.optim.endswith("8bit"):
+        return state
+    return state * updated // FULL_BYTES
+
+
+def _bytes(estimate: Estimate, name: str) -> int:
+    return sum(part.bytes for part in estimate.parts if part.name == name)
+
+
+def _require_whole(layout: Layout, architecture: Architecture, settings: AnalyticSettings) -> None:
+    """Refuse a family whose tensors are not all in the layout."""
+    expected = architecture.total + architecture.adapter_parameters(settings)
+    if layout.parameters != expected:
+        raise RecipeError(
+            f"Sharding of {architecture.family} is not estimated: of {expected:,} parameters"
+            f" {layout.parameters:,} are known by shape.",
+            remedy="Estimate one device, or another family.",
+            code="WB821",
+        )

@@ -1,0 +1,176 @@
+"""DeepSpeed's ZeRO: partitions, buckets, gathered parameters, host buffers. Bytes of one rank.
+
+Read in source, deepspeed 0.19.6 (deepspeed/runtime/zero), and not run: stage_1_and_2.py, stage3.py,
+partition_parameters.py, partitioned_param_coordinator.py. The model computes in one type (bfloat16 with
+`bf16.enabled`), adapters included; the optimizer has float32 masters of the trained parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from workbench.memory.figures import Part
+from workbench.memory.saved import rounded
+from workbench.memory.sharding_fsdp import GATHER, REDUCE, UNSHARDED, WHOLE_GRADIENTS, Parts
+from workbench.memory.sharding_layout import ADAPTER, WEIGHTS, Layout, Tensor
+from workbench.memory.sharding_values import Buckets, Sharding
+
+MASTER, MASTER_BYTES = "master weights", 4
+SUB_GROUP = 10**9
+"""`sub_group_size`: elements that stage 3 steps at once (deepspeed 0.19.6, config.py)."""
+
+
+class ZeroStep:
+    """Sizes of one step under ZeRO.
+
+    Args:
+        layout: The model's tensors, all stored in the compute type.
+        sharding: Stage, world, offload.
+        buckets: Filled buffers.
+        moving: As for FSDP2.
+    """
+
+    def __init__(
+        self, layout: Layout, sharding: Sharding, buckets: Buckets, moving: Mapping[str, Mapping[str, int]]
+    ) -> None:
+        self.layout, self.moving, self.world = layout, moving, sharding.world
+        self.stage = int(sharding.strategy[-1])
+        self.offload = sharding.offload
+        self.buckets = buckets
+        self.size = layout.tail.tensors[0].computed
+        self.partition = self._partition()
+
+    def _partition(self) -> int:
+        """Trained elements of one rank: each tensor cut by itself in stage 3, flat groups before."""
+        if self.stage == 3:
+            return self.layout.total(lambda t: -(-t.numel // self.world) * t.trained)
+        # transformers makes two groups, with and without weight decay; each is padded to 2 elements a rank
+        matrices = self.layout.total(lambda t: t.numel * (t.trained and t.columns > 1))
+        groups = (matrices, self.layout.trained - matrices)
+        return sum(-(-group // (2 * self.world)) * 2 for group in groups)
+
+    def persistent(self, tensor: Tensor) -> bool:
+        """Whether stage 3 keeps a tensor whole on every rank."""
+        return tensor.numel <= (self.buckets.persistence or 0)
+
+    def weights(self, part: str) -> int:
+        """Device bytes of a part between steps."""
+        if self.stage < 3:
+            return self.layout.total(lambda t: t.numel * t.computed * (t.part == part))
+        cut = self.layout.total(lambda t: self._cut(t) * (t.part == part and self._on_device(t)))
+        return cut + self.layout.total(lambda t: t.numel * t.computed * (t.part == part and self.persistent(t)))
+
+    def _cut(self, tensor: Tensor) -> int:
+        return -(-tensor.numel // self.world) * tensor.computed
+
+    def _on_device(self, tensor: Tensor) -> bool:
+        # trained partitions are moved to the flat host buffer whether they persist or not
+        return self.offload != "parameters" or (self.persistent(tensor) and not tensor.trained)
+
+    @property
+    def state(self) -> int:
+        """Optimizer state of one rank."""
+        return rounded(self.partition * self.layout.state_of_one)
+
+    def static(self) -> Parts:
+        """What lives on the device through the whole step."""
+        found = {WEIGHTS: self.weights(WEIGHTS), ADAPTER: self.weights(ADAPTER)}
+        if self.offload == "none":
+            found |= {MASTER: MASTER_BYTES * self.partition, "optimizer": self.state}
+        if self.stage == 3:
+            # allocated once, before the first step
+            found[REDUCE] = self._bucket
+            found["gradients"] = 0 if self.offload != "none" else self.size * self.partition
+        elif self.offload != "none":
+            found[REDUCE] = self.size * self.layout.largest  # temp_grad_buffer_for_gpu_offload
+        return {name: size for name, size in found.items() if size}
+
+    @property
+    def _bucket(self) -> int:
+        return self.size * (self.buckets.reduce or 0)
+
+    def moments(self) -> dict[str, Parts]:
+        """Moment -> part -> bytes, without what lives through the whole step."""
+        found: dict[str, Parts] = {}
+        for name, moving in self.moving.items():
+            parts = {**moving, **self._sizes(name)}
+            found[name] = {part: size for part, size in parts.items() if size}
+        return found
+
+    def _sizes(self, moment: str) -> Parts:
+        if moment == "optimizer step":
+            return self._step()
+        whole = self._gathered(moment)
+        if moment == "loss backward":
+            return {**whole, "gradients": self._kept() if self.layout.accumulation > 1 else 0}
+        end = moment == "backward end"
+        tied = end and self.layout.embedding is None
+        embedding = max(t.numel for t in self.layout.tail.tensors) * self.layout.tail.tensors[0].trained
+        return {
+            **whole,
+            REDUCE: self._reduce(),
+            WHOLE_GRADIENTS: self.size * (embedding * (3 if tied else 1) if end else self.layout.largest),
+            "gradients": self._kept() if end or self.layout.accumulation > 1 else 0,
+        }
+
+    def _kept(self) -> int:
+        """Gradients that wait for the step, beyond what is static."""
+        if self.stage == 3:
+            return 0
+        own = self.size * self.partition if self.offload == "none" else 0
+        return own + (self.size * self.layout.trained if self.stage == 1 else 0)
+
+    def _reduce(self) -> int:
+        """Buckets of backward: the contiguous one (two with overlap), and the flattened copy that is reduced."""
+        copy = self.size * min(self.buckets.reduce or 0, self.layout.trained)
+        if self.stage == 3:
+            return copy
+        return self._bucket * (2 if self.buckets.overlap else 1) + copy
+
+    def _gathered(self, moment: str) -> Parts:
+        """Whole parameters: those that are used again within the reuse distance, the current module, the prefetch."""
+        if self.stage < 3:
+            return {}
+        whole = self.layout.total(lambda t: t.numel * (not self.persistent(t)))
+        module = max(t.numel for t, _ in self.layout.tensors())
+        near = self.buckets.reuse // 2  # used in forward and again in backward: the way to the turn and back
+        prefetch = min(self.buckets.prefetch or 0, self.buckets.live)
+        kept = near if moment in ("loss backward", "first layer backward") else 0
+        return {
+            UNSHARDED: self.size * min(whole, kept + module + prefetch),
+            GATHER: self.size * min(prefetch, whole),  # the flat buffer until it is copied out
+        }
+
+    def _step(self) -> Parts:
+        """Gradients become float32 while their flat copy is still there; then the optimizer's temporaries."""
+        if self.offload != "none":
+            return {}
+        held = min(self.partition, SUB_GROUP) if self.stage == 3 else self.partition
+        kept = 0 if self.stage == 3 else self.size * held
+        temporaries = rounded(held * self.layout.temporary_of_one)
+        return {"gradients": MASTER_BYTES * held + max(kept + self.size * held, temporaries)}
+
+    def host(self) -> tuple[Part, ...]:
+        """Host buffers of one rank."""
+        if self.offload == "none":
+            return ()
+        n, inputs = self.partition, {"partition": float(self.partition)}
+        sizes = {
+            MASTER: (MASTER_BYTES * n, "4 x partition"),
+            "gradients": (MASTER_BYTES * n, "4 x partition, float32 for the step"),
+            "optimizer": (self.state, "state of the partition"),
+        }
+        if self.stage == 3:
+            sizes["gradient buffer"] = (self.size * n, "c x partition: grad_partitions_flat_buffer")
+        else:
+            sizes["weights copy"] = (self.size * n, "c x partition, on the way back to the device")
+            sizes["gradient buffer"] = (self._host_gradients(), "c x largest, and c x partition with accumulation")
+        if self.offload == "parameters":
+            size = self.layout.total(lambda t: self._cut(t) * (not self._on_device(t)))
+            sizes["weights"] = (size, "c x partition of every parameter")
+        source = "deepspeed 0.19.6, runtime/zero"
+        return tuple(Part(name, size, formula, inputs, source) for name, (size, formula) in sizes.items())
+
+    def _host_gradients(self) -> int:
+        accumulated = self.partition if self.layout.accumulation > 1 else 0
+        return self.size * (self.layout.largest + accumulated)
