@@ -10,6 +10,7 @@ import { extension } from './cardRenderer';
 import type { Kind } from './cardRenderer';
 import { pairCard } from './components/pairCard';
 import { batchCard } from './components/batchCard';
+import { fitBar } from './components/fitBar';
 import { rolloutsCard } from './components/rolloutsCard';
 import { runCard } from './components/runCard';
 import { tokenViewer } from './components/tokenViewer';
@@ -18,8 +19,10 @@ import { preferences } from './preferences';
 import { restTransport } from './runs/transport';
 import {
   BATCH_MIME,
+  FIT_MIME,
   PAIRS_MIME,
   parseBatch,
+  parseFit,
   parsePairs,
   parseRollouts,
   parseRun,
@@ -67,6 +70,12 @@ const rollouts: Kind<ReturnType<typeof parseRollouts>> = {
   make: (payload, _trusted, trans) => rolloutsCard({ payload, spaces: preferences.spaces }, trans)
 };
 
+const fit: Kind<ReturnType<typeof parseFit>> = {
+  mime: FIT_MIME,
+  parse: parseFit,
+  make: (payload, _trusted, trans) => fitBar({ payload }, trans)
+};
+
 const template: Kind<ReturnType<typeof parseTemplate>> = {
   mime: TEMPLATE_MIME,
   parse: parseTemplate,
@@ -78,6 +87,7 @@ const extensions: IRenderMime.IExtension[] = [
   extension('pairs', 'Shows two answers to one prompt side by side.', pairs),
   extension('batch', 'Shows a batch as lanes of documents, and whether the model received it.', batch),
   extension('rollouts', 'Shows completions of a prompt with rewards and advantages.', rollouts),
+  extension('fit', 'Shows whether a run fits into the memory of a card, and what would make it fit.', fit),
   extension('run', 'Shows a training run.', run),
   extension('template', 'Shows which line of a chat template wrote what.', template)
 ];

@@ -8,6 +8,8 @@ export { BATCH_MIME, openedDocument, parseBatch } from './wire/batch';
 export type { BatchDocument, BatchLane, BatchPayload, BatchVerdict, OpenedDocument } from './wire/batch';
 export type { Difference, Finding } from './wire/findings';
 export type { Columns } from './wire/columns';
+export { FIT_MIME, parseFit } from './wire/fit';
+export type { FitCard, FitMeasurement, FitPayload, FitTried } from './wire/fit';
 export { COMM_TARGET, copyAnswer, parseEnvelope, rowAnswer, rowsAnswer } from './wire/kernel';
 export type { KernelRequest, ListedRow, RowAnswer, RowsAnswer } from './wire/kernel';
 export { pairAnswer, parsePairs, PAIRS_MIME } from './wire/pairs';

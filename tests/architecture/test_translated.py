@@ -15,6 +15,8 @@ KEYS = "what is printed on a key"
 PYTHON = "a line of Python, or a name in one"
 ARGUMENT = "the name of an argument or of a standard"
 UNREAD = "cards say it in their own words (`NoKernelError`), or nobody is left to read it"
+UNIT = "a unit; it is written so in every language"
+WIRE = "a word of the wire, shown by `kindWord`"
 DRAWN = "a style, or a text that is measured and not shown"
 ALLOWED = {
     "Enter": KEYS, "Esc": KEYS, "Tab": KEYS, "Home End": KEYS,
@@ -23,6 +25,7 @@ ALLOWED = {
     "cu_seqlens": ARGUMENT, "max_length": ARGUMENT, "max_length ": ARGUMENT, ", sha256 ": ARGUMENT,
     "This output has no kernel object.": UNREAD, "Nobody here can ask the kernel.": UNREAD,
     "The view was closed.": UNREAD,
+    " GiB": UNIT, " MiB": UNIT, "reference model": WIRE,
     "middle right": DRAWN, "template ": DRAWN, " padding": DRAWN, "(prefers-color-scheme: dark)": DRAWN,
     "This page has no kernel: it shows what was saved in it.": "an exported page has no translator",
 }  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from workbench.api.asked import Answer, Asked, Device, Method, largest_batches
+from workbench.api.fit_bar import FitBar
 from workbench.errors import RecipeError
 from workbench.memory.architecture import of_model
 from workbench.memory.cards import CARDS, Card
@@ -27,13 +27,12 @@ from workbench.recipes import Recipe
 if TYPE_CHECKING:
     from workbench.api.recipe import BoundRecipe
 
-GIB = 2**30
 SMALLEST_CARDS = 3
 """Cards named where nobody named one."""
 
 
 @dataclass(frozen=True)
-class MemoryEstimate:
+class MemoryEstimate(FitBar):
     """An estimate with what it was made for.
 
     Attributes:
@@ -112,7 +111,12 @@ class MemoryEstimate:
     # What else would do
 
     @cached_property
-    def _settings(self) -> AnalyticSettings:
+    def settings(self) -> AnalyticSettings:
+        """What the closed form is asked.
+
+        Raises:
+            RecipeError: For options that only a trace knows (WB810).
+        """
         return settings_of(self.recipe, self.batch, "cpu" if self.estimate.device == "cpu" else "cuda", self.options)[0]
 
     @cached_property
@@ -133,11 +137,11 @@ class MemoryEstimate:
         Raises:
             RecipeError: Where there is no card (WB816), or the closed form does not know the run.
         """
-        return largest_batch(of_model(self.recipe.model), self._settings, self.rows, self._room(gpu))
+        return largest_batch(of_model(self.recipe.model), self.settings, self.rows, self._room(gpu))
 
     def longest_length(self, gpu: str | None = None) -> Reach:
         """The longest rows in tokens at this batch size that fit a card, by the closed form; as `largest_batch`."""
-        return longest_length(of_model(self.recipe.model), self._settings, self.rows, self._room(gpu))
+        return longest_length(of_model(self.recipe.model), self.settings, self.rows, self._room(gpu))
 
     def remedies(self, gpu: str | None = None) -> Remedies:
         """What would make it fit, or need less: single changes with saving, cost and code, by the closed form.
@@ -146,7 +150,7 @@ class MemoryEstimate:
             RecipeError: As `largest_batch`, but without a card savings are listed without verdicts.
         """
         room = self.card if gpu is None else self._room(gpu)
-        return remedies(of_model(self.recipe.model), self._settings, self.rows, room)
+        return remedies(of_model(self.recipe.model), self.settings, self.rows, room)
 
     def _room(self, gpu: str | None) -> int:
         card = self.gpu if gpu is None else named_card(gpu)
@@ -208,13 +212,6 @@ class MemoryEstimate:
             "shown_bytes": asdict(made.shown),
         }
 
-    def figure(self) -> Any:
-        """The parts live at the peak as a plotly bar."""
-        import plotly.graph_objects as go
-
-        bars = [go.Bar(name=name, y=["peak"], x=[size / GIB], orientation="h") for name, size in self._peak_parts()]
-        return go.Figure(bars).update_layout(barmode="stack", xaxis_title="GiB", title=repr(self).splitlines()[0])
-
     def _peak_parts(self) -> list[tuple[str, int]]:
         return sorted(((n, b) for n, b in self.estimate.peak.parts.items() if b), key=lambda item: -item[1])
 
@@ -228,24 +225,6 @@ class MemoryEstimate:
         lines += [f"  {gib(size):>12}  {name}" for name, size in self._peak_parts()]
         lines += [f"  {self.gpu}: {self.verdict.word}: {self.verdict.reason}"] if self.verdict else []
         return "\n".join([*lines, f"  peak: {made.peak.name}; {made.scope}"])
-
-    def _repr_html_(self) -> str:
-        parts = {part.name: part for part in self.estimate.parts}
-        whole = max(1, self.estimate.peak.bytes)
-        rows = "".join(
-            f'<tr><td>{escape(name)}</td><td style="text-align:right">{gib(size)}</td>'
-            f'<td><div style="width:{max(1, round(160 * size / whole))}px;height:10px;background:#1976d2"></div></td>'
-            f"<td><code>{escape(parts[name].formula) if name in parts else ''}</code></td></tr>"
-            for name, size in self._peak_parts()
-        )
-        head, *rest = repr(self).splitlines()
-        verdict = f"<b>{self.verdict.word}</b>: {escape(self.verdict.reason)}" if self.verdict else ""
-        return (
-            f'<div><div style="font:13px sans-serif"><b>{escape(head)}</b></div><table style="font-size:12px">'
-            f"<tr><th>kind</th><th>size</th><th>share of the peak</th><th>formula</th></tr>{rows}</table>"
-            f'<div style="font:13px sans-serif">{verdict}</div>'
-            f'<div style="font:12px sans-serif">{escape(rest[-1].strip())}</div></div>'
-        )
 
 
 def _sizes(parts: Any) -> Mapping[str, int]:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import isfile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -217,8 +218,8 @@ def read_config(model: str) -> dict[str, Any]:
         ModelError: When no config.json can be found, or it is none (WB804).
     """
     folder = Path(__file__).resolve().parent.parent / "tiny_llama" / "assets" if model == "tiny-llama" else Path(model)
-    path = folder if folder.suffix == ".json" and folder.is_file() else folder / "config.json"
-    if not path.is_file():
+    path = folder if folder.suffix == ".json" and isfile(folder) else folder / "config.json"
+    if not isfile(path):  # says no where a name is too long or no name, which Path.is_file raises for
         if model in PRESETS:
             return dict(PRESETS[model])
         path = _cached(model)

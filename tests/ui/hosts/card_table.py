@@ -3,10 +3,11 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fit_payloads import fit_payload, with_cards
 from pair_payloads import pair, pairs_payload
 from payloads import finding, payload, row
 from picker_payloads import chat_state, pair_state
@@ -15,7 +16,9 @@ from rollout_payloads import group, rollouts_payload
 import workbench as wb
 from workbench.api import comm
 from workbench.api.html_export import Showable
+from workbench.api.memory import MemoryEstimate, estimate_recipe
 from workbench.api.run import LiveRun
+from workbench.recipes import Recipe
 from workbench.views import BATCH_MIME, ROLLOUTS_MIME, TEMPLATE_MIME
 from workbench.views.rollouts import rollouts_html
 
@@ -148,6 +151,16 @@ class RecordedRollouts(Showable):
         return {ROLLOUTS_MIME: shown, "text/html": rollouts_html(shown), "text/plain": self.text}
 
 
+def _fit(text: str) -> dict[str, Any]:
+    shown = with_cards(fit_payload())
+    return {"payload": {**shown, "subtitle": text, "assumptions": [text], "code": text}}
+
+
+def _estimated(text: str, _folder: Path) -> MemoryEstimate:
+    made = estimate_recipe(Recipe(gradient_checkpointing=True), 512, card_gib=8)
+    return replace(made, recipe=made.recipe.with_(model=text))
+
+
 def recorded_run(text: str, folder: Path) -> Any:
     """A run that is over: the log of a real one."""
     home = folder / "0007-k3f9"
@@ -166,6 +179,7 @@ CARDS = {
     "rollouts": Card("rollouts", ".wb-rollouts", _rollouts, lambda text, _folder: RecordedRollouts(text)),
     "picker": Card("picker", ".wb-pick", _picker),
     "template": Card("template", ".wb-xray", _template_traits, _template),
+    "fit": Card("fit", ".wb-fit", _fit, _estimated),
     "run": Card("run", ".wb-run", lambda text: {"payload": run_payload(text), "inert": True}, recorded_run),
 }
 """A card that lands is one more entry here."""

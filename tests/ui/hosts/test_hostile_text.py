@@ -19,6 +19,8 @@ WORDS_OF_THE_WIRE = {
     "kind", "state", "severity", "handle", "id", "text", "bytes", "key", "of", "chosen_by", "read", "role", "name",
     "op", "start", "end", "cut", "position", "special", "trained", "reason", "field", "line", "scale", "long", "sha256",
     "layout", "cu_seqlens", "row", "length", "first_masked", "differs", "loss", "spans", "sources", "ended", "who",
+    "shapes", "settings", "device", "optim", "adapter", "attention", "quantisation", "method", "family",
+    "targets",
 }  # fmt: skip
 """Members that are no free text, or are read as columns."""
 

@@ -1,0 +1,136 @@
+/**
+ * What can be tried in the page: fields of a recipe, and how they become settings of the closed form.
+ *
+ * `settingsOf` does what `BatchShape.of` and `Runtime.of` of workbench/memory do, so that the code line and the bar mean
+ * the same step.
+ */
+import type { FitTried } from '../wire/fit';
+import type { Settings } from './shapes';
+
+export interface FitChoice {
+  /** per_device_train_batch_size. */
+  readonly batch: number;
+  readonly accumulation: number;
+  /** max_length; null cuts nothing. */
+  readonly length: number | null;
+  readonly rank: number;
+  readonly adapter: string;
+  readonly quantisation: string;
+  readonly checkpointing: boolean;
+  readonly optim: string;
+  readonly attention: string;
+}
+
+export function choiceOf(tried: FitTried): FitChoice {
+  const { settings } = tried;
+  return {
+    batch: tried.batch,
+    accumulation: settings.accumulation,
+    length: tried.max_length,
+    rank: settings.rank,
+    adapter: settings.adapter,
+    quantisation: settings.quantisation,
+    checkpointing: settings.checkpointing,
+    optim: settings.optim,
+    attention: settings.attention
+  };
+}
+
+/** Tokens of the longest row that is left. */
+export function lengthOf(choice: FitChoice, tried: FitTried): number {
+  return choice.length === null ? tried.longest : Math.min(tried.longest, choice.length);
+}
+
+/** Settings of the closed form for a choice. */
+export function settingsOf(choice: FitChoice, tried: FitTried): Settings {
+  const before = tried.settings;
+  const length = lengthOf(choice, tried);
+  const rows = tried.packed ? 1 : choice.batch;
+  const wide = tried.packed ? choice.batch * (choice.length ?? tried.longest) : length;
+  const trained = before.scored / Math.max(1, before.rows * before.length);
+  return {
+    ...before,
+    rows,
+    length: wide,
+    scored: Math.max(1, Math.round(trained * rows * wide)),
+    rank: choice.rank,
+    adapter: choice.adapter,
+    quantisation: choice.quantisation,
+    checkpointing: choice.checkpointing,
+    accumulation: choice.accumulation,
+    optim: choice.optim,
+    attention: choice.attention,
+    float32_rest: choice.quantisation === before.quantisation ? before.float32_rest : choice.quantisation !== 'none',
+    masked: tried.masked ?? (tried.packed || choice.batch > 1),
+    weight_bytes: choice.adapter === before.adapter ? before.weight_bytes : weightBytes(choice, tried)
+  };
+}
+
+function weightBytes(choice: FitChoice, tried: FitTried): number {
+  return tried.settings.autocast && choice.adapter !== 'none' ? 2 : 4;
+}
+
+const quoted = (value: string): string => JSON.stringify(value);
+
+/** Fields of the recipe that a choice changes, as `[name, Python]`. */
+export function changedFields(before: FitChoice, after: FitChoice): readonly (readonly [string, string])[] {
+  const fields: readonly (readonly [string, string, string])[] = [
+    ['adapter', quoted(before.adapter), quoted(after.adapter)],
+    ['r', String(before.rank), String(after.rank)],
+    ['per_device_train_batch_size', String(before.batch), String(after.batch)],
+    ['gradient_accumulation_steps', String(before.accumulation), String(after.accumulation)],
+    ['max_length', String(before.length ?? 'None'), String(after.length ?? 'None')],
+    ['gradient_checkpointing', python(before.checkpointing), python(after.checkpointing)],
+    ['optim', quoted(before.optim), quoted(after.optim)]
+  ];
+  return fields.filter(([, old, value]) => old !== value).map(([name, , value]) => [name, value]);
+}
+
+/** Arguments of `estimate` that a choice changes: what a recipe does not have. */
+export function changedArguments(before: FitChoice, after: FitChoice): readonly (readonly [string, string])[] {
+  const fields: readonly (readonly [string, string, string])[] = [
+    ['quantisation', before.quantisation, after.quantisation],
+    ['attention', before.attention, after.attention]
+  ];
+  return fields.filter(([, old, value]) => old !== value).map(([name, , value]) => [name, quoted(value)]);
+}
+
+function python(value: boolean): string {
+  return value ? 'True' : 'False';
+}
+
+const call = (name: string, values: Iterable<readonly [string, string]>): string =>
+  `${name}(${[...values].map(([key, value]) => `${key}=${value}`).join(', ')})`;
+
+/** Python that gives the estimate of a choice. */
+export function codeOf(
+  before: FitChoice,
+  after: FitChoice,
+  given: Readonly<Record<string, string>>,
+  card: string | null
+): string {
+  const fields = changedFields(before, after);
+  const args = new Map(Object.entries(given));
+  changedArguments(before, after).forEach(([name, value]) => args.set(name, value));
+  const [name, value] = card?.split(/=(.*)/s) ?? [];
+  if (name !== undefined && value !== undefined) {
+    args.set(name, value);
+  }
+  const estimate = call('recipe.estimate', args);
+  return fields.length === 0 ? estimate : `${call('recipe = recipe.with_', fields)}\n${estimate}`;
+}
+
+/** Share of the rows that a limit cuts; null where the lengths are not known. */
+export function shareCut(tried: FitTried, limit: number | null): number | null {
+  const { lengths } = tried;
+  if (lengths === null || lengths.length === 0) {
+    return null;
+  }
+  let all = 0;
+  let over = 0;
+  for (const [tokens, rows] of lengths) {
+    all += rows ?? 0;
+    over += limit !== null && (tokens ?? 0) > limit ? (rows ?? 0) : 0;
+  }
+  return over / Math.max(1, all);
+}

@@ -1,0 +1,101 @@
+/**
+ * Memory over one step, drawn from its moments: every moment a plateau, straight lines between what neighbours share.
+ *
+ * A drawing of the closed form, which knows moments and not time; a traced curve takes its place where there is one.
+ */
+import { STAYING } from './fitModel';
+import type { Breakdown, FitKind, FitPeak } from './fitModel';
+
+export const LAYERS = ['stays', 'gradients', 'activations', 'logits'] as const;
+export type Layer = (typeof LAYERS)[number];
+export type Heights = Readonly<Record<Layer, number>>;
+
+export interface TimePoint {
+  /** 0 to 1. */
+  readonly at: number;
+  readonly heights: Heights;
+}
+
+export interface TimePhase {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface Timeline {
+  readonly points: readonly TimePoint[];
+  readonly phases: readonly TimePhase[];
+}
+
+const FORWARD = 'forward';
+const LOSS = 'loss backward';
+
+function layerOf(kind: FitKind): Layer {
+  if (STAYING.has(kind)) {
+    return 'stays';
+  }
+  if (kind === 'gradients' || kind === 'communication') {
+    return 'gradients';
+  }
+  return kind === 'logits' || kind === 'generation' ? 'logits' : 'activations';
+}
+
+function heightsOf(peak: FitPeak): Heights {
+  const found = { stays: 0, gradients: 0, activations: 0, logits: 0 };
+  for (const [kind, size] of Object.entries(peak.kinds) as [FitKind, number][]) {
+    found[layerOf(kind)] += size;
+  }
+  return found;
+}
+
+export const total = (heights: Heights): number => LAYERS.reduce((sum, layer) => sum + heights[layer], 0);
+
+const shared = (a: Heights, b: Heights): Heights => ({
+  stays: Math.min(a.stays, b.stays),
+  gradients: Math.min(a.gradients, b.gradients),
+  activations: Math.min(a.activations, b.activations),
+  logits: Math.min(a.logits, b.logits)
+});
+
+interface Stretch {
+  readonly name: string;
+  readonly heights: Heights;
+  readonly width: number;
+}
+
+/** The moments as stretches; a forward that fills up to the loss stands before it. */
+function stretches(made: Breakdown): readonly Stretch[] {
+  return made.peaks.flatMap(peak => {
+    const heights = heightsOf(peak);
+    const own = { name: peak.name, heights, width: 1 };
+    return peak.name === LOSS ? [{ name: FORWARD, heights: { ...heights, logits: 0 }, width: 1.6 }, own] : [own];
+  });
+}
+
+export function timelineOf(made: Breakdown): Timeline {
+  const all = stretches(made);
+  const whole = all.reduce((sum, stretch) => sum + stretch.width, 0) || 1;
+  const rest = all.reduce<Heights | null>(
+    (least, { heights }) => (least === null ? heights : shared(least, heights)),
+    null
+  );
+  const points: TimePoint[] = [];
+  const phases: TimePhase[] = [];
+  let at = 0;
+  all.forEach((stretch, index) => {
+    const from = at / whole;
+    at += stretch.width;
+    const to = at / whole;
+    phases.push({ name: stretch.name, from, to });
+    const before = all[index - 1]?.heights ?? rest ?? stretch.heights;
+    const after = all[index + 1]?.heights ?? rest ?? stretch.heights;
+    points.push({ at: from, heights: shared(before, stretch.heights) });
+    const rise = stretch.name === FORWARD ? 1 : 0.3;
+    points.push({ at: from + rise * (to - from), heights: stretch.heights });
+    if (rise < 1) {
+      points.push({ at: from + 0.62 * (to - from), heights: stretch.heights });
+      points.push({ at: to, heights: shared(stretch.heights, after) });
+    }
+  });
+  return { points, phases };
+}

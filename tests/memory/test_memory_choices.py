@@ -1,0 +1,116 @@
+"""What the page's sliders compute, against Python's estimate of the same recipe, run by node."""
+
+import json
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from workbench.api import comm
+from workbench.api.memory import estimate_recipe
+from workbench.memory.presets import PRESETS
+from workbench.recipes import Recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+ASK = """
+import { choiceOf, codeOf } from './fitChoice';
+import { estimatorOf } from './fitEstimate';
+import { shownBytes, verdictOf } from './fitModel';
+import { readFileSync } from 'node:fs';
+const asked = JSON.parse(readFileSync(0, 'utf8'));
+const answers = asked.map(({ tried, change, room }) => {
+  const start = choiceOf(tried);
+  const choice = { ...start, ...change };
+  const made = estimatorOf(tried)(choice);
+  const code = codeOf(start, choice, {}, null);
+  return { live: made.live, shown: shownBytes(made), word: verdictOf(made, room), code };
+});
+process.stdout.write(JSON.stringify(answers));
+"""
+FIELDS = {
+    "batch": "per_device_train_batch_size",
+    "accumulation": "gradient_accumulation_steps",
+    "length": "max_length",
+    "rank": "r",
+    "adapter": "adapter",
+    "checkpointing": "gradient_checkpointing",
+    "optim": "optim",
+}
+"""What the page calls a field of the recipe."""
+
+
+def run_node(folder, script, asked):
+    """What a script that imports the front end's memory layer answers."""
+    esbuild = ROOT / "node_modules" / ".bin" / "esbuild"
+    if not esbuild.exists() or shutil.which("node") is None:
+        pytest.skip("the front end's packages are not installed; run jlpm install")
+    made = folder / "ask.mjs"
+    options = ["--bundle", "--format=esm", "--platform=node", "--loader=ts", f"--outfile={made}", "--log-level=warning"]
+    where = ROOT / "labextension" / "src" / "memory"
+    subprocess.run([str(esbuild), *options], input=script, text=True, cwd=where, check=True, timeout=120)
+    done = subprocess.run(
+        ["node", str(made)], input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=120
+    )
+    return json.loads(done.stdout)
+
+
+def a_recipe(rng):
+    packed = rng.random() < 0.3
+    return Recipe(
+        model=rng.choice(list(PRESETS)),
+        adapter=rng.choice(["lora", "none"]),
+        r=rng.choice([4, 16, 64]),
+        packing="bfd" if packed else "none",
+        max_length=rng.choice([512, 2048]) if packed else rng.choice([None, 700, 2048]),
+        per_device_train_batch_size=rng.choice([1, 2, 8]),
+        gradient_accumulation_steps=rng.choice([1, 4]),
+        gradient_checkpointing=rng.random() < 0.5,
+        precision=rng.choice(["auto", "float32", "bfloat16"]),
+    )
+
+
+def a_change(rng, recipe):
+    some = {
+        "batch": rng.choice([1, 3, 16]),
+        "accumulation": rng.choice([1, 8]),
+        "length": rng.choice([256, 1024]),
+        "rank": rng.choice([8, 128]),
+        "adapter": rng.choice(["lora", "none"]),
+        "checkpointing": rng.random() < 0.5,
+        "optim": rng.choice(["adamw_torch", "adamw_8bit", "sgd"]),
+    }
+    return {name: some[name] for name in rng.sample(list(some), rng.randrange(0, 5))}
+
+
+def test_a_moved_slider_shows_what_python_says_of_the_code_below(tmp_path):
+    rng = random.Random(5)
+    asked, wanted = [], []
+    for _ in range(400):
+        recipe, longest, device = a_recipe(rng), rng.randrange(64, 3000), rng.choice(["cuda", "cpu"])
+        change, room = a_change(rng, recipe), rng.choice([12, 24, 80]) * 2**30
+        with comm.alone():
+            tried = estimate_recipe(recipe, longest, device=device).payload()["tried"]
+        # the payload of rows that are known: the longest is not yet cut
+        asked.append({"tried": {**tried, "longest": longest}, "change": change, "room": room})
+        changed = recipe.with_(**{FIELDS[name]: value for name, value in change.items()})
+        made = estimate_recipe(changed, longest, device=device, card_gib=room / 2**30)
+        wanted.append((made, changed, recipe))
+    for said, (made, changed, recipe) in zip(run_node(tmp_path, ASK, asked), wanted, strict=True):
+        shown = (made.estimate.reserved.low + made.estimate.reserved.high) // 2
+        shown += (made.estimate.context.low + made.estimate.context.high) // 2
+        assert (said["live"], said["shown"]) == (made.estimate.hard_minimum, shown)
+        assert said["word"] == {"out of memory": "no"}.get(made.verdict.word, made.verdict.word)
+        same = eval(said["code"].splitlines()[0].removeprefix("recipe = "), {"recipe": _Written(recipe)})
+        assert same == (changed if changed != recipe else None)
+
+
+class _Written:
+    """What the line of code is run on: `with_` is the recipe's, `estimate` says nothing."""
+
+    def __init__(self, recipe):
+        self.with_ = recipe.with_
+
+    def estimate(self):
+        """The line of a recipe that nobody changed."""

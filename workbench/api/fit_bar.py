@@ -1,0 +1,109 @@
+"""The fit bar of `recipe.estimate()`: what is shown, and what the page needs to compute other settings itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from workbench.api import comm
+from workbench.api.html_export import Showable
+from workbench.memory.architecture import of_model
+from workbench.memory.cards import CARDS, Card
+from workbench.views import FIT_MIME
+from workbench.views.fit_bar import FitCard, FitFacts, fit_figure, fit_html, fit_payload, lengths_histogram, step_figure
+
+if TYPE_CHECKING:
+    from workbench.api.memory import MemoryEstimate
+    from workbench.widgets.fit import FitBarCard
+
+
+class FitBar(Showable):
+    """A memory estimate that shows itself as the fit bar."""
+
+    def payload(self, handle: str | None = None) -> dict[str, Any]:
+        """What the card shows (docs/wire.md)."""
+        shown = cast("MemoryEstimate", self)
+        return fit_payload(shown.estimate, _facts(shown, handle))
+
+    def figure(self, of: str = "peak") -> Any:
+        """The estimate as a plotly figure.
+
+        Args:
+            of: `peak`, the bar over the card and the moments of the step, or `step`, memory over time.
+        """
+        return step_figure(self.payload()) if of == "step" else fit_figure(self.payload())
+
+    def widget(self) -> FitBarCard:
+        """The card as a widget, for hosts that show widgets but not our mime type (VS Code, Colab, marimo)."""
+        from workbench.widgets.fit import FitBarCard
+
+        return FitBarCard(self.payload(comm.WIDGET), lambda asked: comm.answered(self, asked))
+
+    def questions(self) -> dict[str, comm.Question]:
+        """The page computes by itself; there is nothing to ask."""
+        return {}
+
+    def _repr_html_(self) -> str:
+        verdict = cast("MemoryEstimate", self).verdict
+        return fit_html(self.payload(), f"{verdict.word}: {verdict.reason}" if verdict else "")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {FIT_MIME: self.payload(), "text/html": self._repr_html_(), "text/plain": repr(self)}
+
+
+def _facts(shown: MemoryEstimate, handle: str | None) -> FitFacts:
+    trace = shown.trace
+    said = {
+        **({} if trace is None else {"method": "trace"}),
+        **({} if shown.estimate.device == "cuda" else {"device": shown.estimate.device}),
+        **shown.options,
+    }
+    gpu = shown.gpu
+    return FitFacts(
+        subtitle=_subtitle(shown),
+        code=shown.code(),
+        handle=handle,
+        card=None if gpu is None else _card(gpu),
+        cards=() if shown.estimate.device == "cpu" else [_card(card) for card in CARDS.values()],
+        tried=_tried(shown),
+        curve=trace.curve() if trace else (),
+        owner=trace.peak.owner if trace else "",
+        assumptions=shown.assumptions,
+        arguments={name: repr(value) for name, value in said.items()},
+    )
+
+
+def _card(card: Card) -> FitCard:
+    return FitCard(card.name, card.bytes, card.taken, f"gpu={card.name!r}")
+
+
+def _subtitle(shown: MemoryEstimate) -> str:
+    recipe, batch = shown.recipe, shown.batch
+    if "adapter" in shown.options:
+        adapter = f"adapter {shown.options['adapter']}" if isinstance(shown.options["adapter"], str) else "PEFT adapter"
+    elif recipe.adapter == "none":
+        adapter = "all weights train"
+    else:
+        names = recipe.target_modules
+        where = "all linear layers" if names == "all-linear" else names if isinstance(names, str) else ", ".join(names)
+        adapter = f"LoRA r{recipe.r} on {where}"
+    return f"{recipe.model}, {adapter}, {batch.rows} × {batch.length:,} tokens"
+
+
+def _tried(shown: MemoryEstimate) -> dict[str, Any] | None:
+    """What the page needs to compute other settings; None where the closed form does not know the model or the run."""
+    try:
+        shapes = of_model(shown.recipe.model).to_dict()
+        settings = shown.settings
+    except ValueError:  # every WorkbenchError of a model or recipe is one
+        return None
+    rows = shown.rows
+    return {
+        "shapes": shapes,
+        "settings": settings.to_dict(),
+        "batch": rows.batch,
+        "max_length": rows.max_length,
+        "longest": rows.longest,
+        "packed": rows.packed,
+        "masked": rows.masked,
+        "lengths": None if rows.lengths is None else lengths_histogram(rows.lengths.counts),
+    }
