@@ -7,9 +7,11 @@ import pytest
 from workbench.errors import RecipeError
 from workbench.memory.analytic import evaluate
 from workbench.memory.architecture import from_config, of_model
+from workbench.memory.figures import Peak
 from workbench.memory.kinds import kind_of
 from workbench.memory.settings import AnalyticSettings
-from workbench.memory.sharded import estimate_sharded, storage_of
+from workbench.memory.sharded import estimate_sharded, shard_traced, storage_of
+from workbench.memory.sharded import evaluate as evaluate_spread
 from workbench.memory.sharding_layout import layout_of
 from workbench.memory.sharding_values import OFFLOADS, Buckets, Sharding
 
@@ -195,3 +197,55 @@ def test_every_family_that_is_known_is_whole_in_the_layout():
         shapes = from_config(config)
         for settings in (FULL, LORA):
             assert estimate_sharded(shapes, settings, Sharding("fsdp", 3)).ranks[0].parameters > 0
+
+
+def test_settings_that_name_several_devices_are_evaluated_on_the_fullest():
+    spread = replace(FULL, sharding="fsdp", world=8)
+    assert evaluate_spread(MODEL, spread) == estimate_sharded(MODEL, spread, Sharding("fsdp", 8)).estimate
+    assert evaluate_spread(MODEL, replace(FULL, world=4)) == evaluate_spread(
+        MODEL, replace(FULL, sharding="ddp", world=4)
+    )
+    assert evaluate_spread(MODEL, FULL) == evaluate(MODEL, FULL)
+
+
+def test_recipe_is_estimated_and_searched_over_its_devices():
+    from workbench.api.memory import estimate_recipe
+    from workbench.recipes import Recipe
+
+    recipe = Recipe(model="meta-llama/Llama-3.2-1B", adapter="none", per_device_train_batch_size=1)
+    one = estimate_recipe(recipe, 1024, gpu="4090")
+    made = estimate_recipe(recipe, 1024, gpu="4090", world=8, sharding="zero3", offload="optimizer")
+    told = made.to_dict()
+    assert (one.verdict.word, made.verdict.word) == ("out of memory", "fits")
+    assert made.largest_batch().fits > one.largest_batch().fits
+    assert told["host_bytes"] == made.sharded.host_bytes > 16 * (MODEL.total // 8)
+    assert (told["sharding"], told["world"], told["offload"]) == ("zero3", 8, "optimizer")
+    assert any("zero3 over 8 devices" in sentence for sentence in told["assumptions"])
+    assert "communication" in told["by_component"]
+
+
+def test_a_trace_of_one_device_is_spread_by_the_same_rules():
+    traced = traced_like(evaluate(MODEL, FULL))
+    found = shard_traced(traced, MODEL, FULL, Sharding("fsdp", 8))
+    alone = {peak.name: peak.parts for peak in traced.peaks}
+    loss = next(peak for peak in found.estimate.peaks if peak.name == "loss backward").parts
+    assert loss["saved activations"] == alone["loss backward"]["saved activations"]
+    assert loss["weights"] == 4 * MODEL.total // 8
+    assert found.live_bytes < traced.hard_minimum
+
+
+def traced_like(estimate):
+    """An estimate with the phases and names of a trace."""
+    moved = {
+        "optimizer": "optimizer state",
+        "activations": "saved activations",
+        "loss": "loss backward temporaries",
+        "layer backward": "backward temporaries",
+    }
+    phases = {"loss backward": "loss backward", "first layer backward": "backward", "optimizer step": "optimizer"}
+    peaks = tuple(
+        Peak(phases[peak.name], {moved.get(name, name): size for name, size in peak.parts.items()})
+        for peak in estimate.peaks
+        if peak.name in phases
+    )
+    return replace(estimate, kind="traced", peaks=peaks, peak=max(peaks, key=lambda peak: peak.bytes))

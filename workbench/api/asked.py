@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from workbench.memory.analytic import evaluate
 from workbench.memory.architecture import of_model, read_config
 from workbench.memory.figures import Estimate
 from workbench.memory.lengths import Lengths
 from workbench.memory.options import SPREAD, check_options, plan_changes, settings_of
 from workbench.memory.plan import Plan
 from workbench.memory.settings import BatchShape
+from workbench.memory.sharded import evaluate, shard_traced, sharding_of
+from workbench.memory.sharding import assumptions_of
 from workbench.memory.trace import Trace
 from workbench.memory.traced import estimate_of
 from workbench.recipes import Recipe
@@ -61,6 +62,7 @@ class Asked:
         started = time.perf_counter()
         settings, notes = settings_of(self.recipe, self.batch, self.device, self.options)
         made = evaluate(of_model(self.recipe.model), settings)
+        notes += assumptions_of(sharding_of(settings), settings.accumulation)
         return self._answer(made, self.batch, None, time.perf_counter() - started, notes)
 
     def trace(self, batches: list[list[int]]) -> Answer:
@@ -74,17 +76,21 @@ class Asked:
             changes["padded"] = True
         trace = trace_plan(Plan.of(self.recipe, read_config(self.recipe.model), batches, **changes))
         largest = BatchShape(len(batches[-1]), max(batches[-1]))
-        return self._answer(estimate_of(trace), largest, trace, time.perf_counter() - started, [])
+        made, notes = self._spread(estimate_of(trace), largest)
+        return self._answer(made, largest, trace, time.perf_counter() - started, notes)
+
+    def _spread(self, made: Estimate, batch: BatchShape) -> tuple[Estimate, list[str]]:
+        """A traced estimate over several devices, where the options ask for them."""
+        if not any(self.options.get(name) not in (None, 1, "none") for name in SPREAD):
+            return made, []
+        settings, _ = settings_of(self.recipe, batch, self.device, self.options)
+        found = shard_traced(made, of_model(self.recipe.model), settings, sharding_of(settings))
+        return found.estimate, list(found.assumptions)
 
     def _answer(
         self, made: Estimate, batch: BatchShape, trace: Trace | None, seconds: float, notes: list[str]
     ) -> Answer:
-        spread = [
-            f"{name}={self.options[name]!r} is not in the figures: they are of one device that holds everything"
-            for name in SPREAD
-            if self.options.get(name) not in (None, 1, "none")
-        ]
-        return Answer(made, batch, trace, seconds, (*self.notes, *notes, *spread))
+        return Answer(made, batch, trace, seconds, (*self.notes, *notes))
 
     def _batches(self) -> list[list[int]]:
         batch = self.batch

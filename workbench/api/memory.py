@@ -16,10 +16,12 @@ from workbench.memory.figures import Estimate, Verdict, gib
 from workbench.memory.kinds import by_kind
 from workbench.memory.lengths import Lengths
 from workbench.memory.local_cards import named_card, pick_card
-from workbench.memory.options import settings_of
+from workbench.memory.options import SPREAD, settings_of
 from workbench.memory.remedies import Remedies, remedies
 from workbench.memory.search import Reach, Rows, largest_batch, longest_length
 from workbench.memory.settings import AnalyticSettings, BatchShape
+from workbench.memory.sharded import estimate_sharded, sharding_of
+from workbench.memory.sharding_values import Sharded
 from workbench.memory.trace import Trace
 from workbench.memory.traced import assumptions_of, phases_of
 from workbench.recipes import Recipe
@@ -120,6 +122,22 @@ class MemoryEstimate(FitBar):
         return settings_of(self.recipe, self.batch, "cpu" if self.estimate.device == "cpu" else "cuda", self.options)[0]
 
     @cached_property
+    def sharded(self) -> Sharded | None:
+        """What ranks own and what lies in host memory, by the closed form; None on one device."""
+        sharding = sharding_of(self._settings)
+        if sharding.strategy == "none":
+            return None
+        return estimate_sharded(of_model(self.recipe.model), self._settings, sharding)
+
+    def _over_ranks(self) -> dict[str, Any]:
+        if not any(self.options.get(name) for name in SPREAD) or self.sharded is None:
+            return {"sharding": "none", "world": 1}
+        said = self.sharded.to_dict()
+        spread = {name: said["sharding"][name] for name in ("world", "offload")}
+        of_hosts = {name: said[name] for name in ("host_bytes", "host", "ranks")}
+        return {"sharding": said["sharding"]["strategy"], **spread, **of_hosts}
+
+    @cached_property
     def rows(self) -> Rows:
         """How the batch comes about."""
         recipe, packed = self.recipe, self.recipe.packing != "none"
@@ -199,6 +217,7 @@ class MemoryEstimate(FitBar):
             "gpu": self.gpu.to_dict() if self.gpu else None,
             "usable_bytes": verdict.usable if verdict else None,
             "fits_on": self.fits_on,
+            **self._over_ranks(),
             **self._further(),
             "kind": made.kind,
             "device": made.device,

@@ -15,13 +15,11 @@ from typing import Any, Literal, cast
 from workbench.errors import RecipeError
 from workbench.memory.plan import ATTENTIONS, Plan, adapter_words
 from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
+from workbench.memory.sharded import sharding_of
 from workbench.recipes import Recipe
 
 SPREAD = ("world", "sharding", "offload")
 """Options of several devices."""
-
-LARGEST_WORLD = 2**20
-"""GPUs; more is a slip."""
 
 NAMES = ("task", *SPREAD, *(item.name for item in fields(Plan) if item.name not in ("method", "recipe", "config")))
 """Every option there is."""
@@ -50,11 +48,8 @@ def check_options(options: Mapping[str, Any]) -> None:
                 remedy=f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(NAMES)}.",
                 code="WB815",
             )
-    world = options.get("world", 1)
-    if not isinstance(world, int) or isinstance(world, bool) or not 1 <= world <= LARGEST_WORLD:
-        raise RecipeError(
-            f"world={world!r} is out of range.", remedy=f"It is a number of GPUs, 1 to {LARGEST_WORLD}.", code="WB820"
-        )
+    spread: dict[str, Any] = {name: options[name] for name in SPREAD if options.get(name) is not None}
+    sharding_of(AnalyticSettings(**spread))
     quantisation = options.get("quantisation")
     if quantisation is not None and quantisation not in QUANTISATIONS:
         raise RecipeError(
@@ -90,6 +85,7 @@ def settings_of(
                 code="WB810",
             )  # fmt: skip
         changes["attention"] = options["attention"]
+    changes |= {name: options[name] for name in SPREAD if options.get(name) is not None}
     if options.get("task"):
         changes["method"] = options["task"]
     if "padded" in options:

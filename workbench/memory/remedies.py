@@ -15,11 +15,11 @@ from itertools import combinations
 from typing import Any
 
 from workbench.errors import RecipeError
-from workbench.memory.analytic import evaluate
 from workbench.memory.architecture import Architecture
 from workbench.memory.figures import Estimate, Word
 from workbench.memory.search import Rows, edge
 from workbench.memory.settings import AnalyticSettings
+from workbench.memory.sharded import evaluate
 
 LEAST_RANK = 8
 LENGTH_STEP, LEAST_LENGTH = 64, 256

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from workbench.memory.analytic import evaluate
 from workbench.memory.architecture import Architecture
 from workbench.memory.figures import Word
 from workbench.memory.lengths import Lengths
 from workbench.memory.settings import AnalyticSettings
+from workbench.memory.sharded import evaluate
 
 MOST_ROWS = 2**16
 MOST_TOKENS = 2**24

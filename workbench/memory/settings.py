@@ -112,6 +112,8 @@ class AnalyticSettings:
         dropout: Whether LoRA drops inputs.
         quantisation: Of the linear modules' weights: `none`, `nf4` (double quantisation) or `int8`.
         float32_rest: Whether what is not quantised became float32 (PEFT's prepare_model_for_kbit_training).
+        sharding: A strategy of `workbench.memory.sharding_values`, over `world` devices; the batch is that of one.
+        offload: What lies in host memory: none, optimizer or parameters.
     """
 
     rows: int = 1
@@ -127,6 +129,9 @@ class AnalyticSettings:
     checkpointing: bool = False
     accumulation: int = 1
     optim: str = "adamw_torch"
+    sharding: str = "none"
+    world: int = 1
+    offload: str = "none"
     device: str = "cuda"
     attention: str = "sdpa"
     loss: str = "fused"

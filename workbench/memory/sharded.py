@@ -1,6 +1,7 @@
 """From a model's shapes and a run's settings to memory on several devices: `estimate_sharded`.
 
     estimate_sharded(of_model(name), AnalyticSettings.of(recipe, batch), Sharding("fsdp", world=8)).estimate.peak
+    evaluate(of_model(name), settings)  # one device or several, as the settings say
 
 The strategies differ in types: FSDP2 keeps float32 masters of what trains and gathers bfloat16, DeepSpeed's whole model
 is bfloat16 with masters in the optimizer, DDP is the unsharded step on every rank.
@@ -8,21 +9,46 @@ is bfloat16 with masters in the optimizer, DDP is the unsharded step on every ra
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 from workbench.errors import RecipeError
-from workbench.memory.analytic import evaluate
+from workbench.memory.analytic import EIGHT_BIT
+from workbench.memory.analytic import evaluate as evaluate_one
 from workbench.memory.architecture import Architecture
-from workbench.memory.figures import Estimate
+from workbench.memory.figures import Estimate, Peak
 from workbench.memory.saved import ClosedForm, Coefficients
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.sharding import shard
 from workbench.memory.sharding_layout import Layout, Storage, layout_of
-from workbench.memory.sharding_values import Sharded, Sharding
+from workbench.memory.sharding_values import Offload, Sharded, Sharding, Strategy
 
 LOW_BYTES, FULL_BYTES = 2, 4
 CUTTING = ("fsdp", "zero3")
 """Strategies that cut the weights themselves."""
+
+
+def sharding_of(settings: AnalyticSettings) -> Sharding:
+    """How the settings spread a run; several devices without a strategy are DDP's.
+
+    Raises:
+        RecipeError: For a strategy, offload or world that does not exist (WB820).
+    """
+    strategy = "ddp" if settings.sharding == "none" and settings.world != 1 else settings.sharding
+    return Sharding(cast("Strategy", strategy), settings.world, cast("Offload", settings.offload))
+
+
+def evaluate(architecture: Architecture, settings: AnalyticSettings) -> Estimate:
+    """The estimate of one device, or of the fullest of several.
+
+    Raises:
+        RecipeError: As `estimate_sharded`.
+    """
+    sharding = sharding_of(settings)
+    if sharding.strategy == "none":
+        return evaluate_one(architecture, settings)
+    return estimate_sharded(architecture, settings, sharding).estimate
 
 
 def estimate_sharded(architecture: Architecture, settings: AnalyticSettings, sharding: Sharding) -> Sharded:
@@ -36,7 +62,16 @@ def estimate_sharded(architecture: Architecture, settings: AnalyticSettings, sha
     Raises:
         RecipeError: As `evaluate`, and for what cannot be cut (WB821).
     """
-    stored = evaluate(architecture, settings)
+    stored = evaluate_one(architecture, settings)
+    layout = _layout(architecture, settings, sharding, stored)
+    if sharding.strategy in ("none", "ddp"):
+        return shard(stored, layout, sharding, architecture.hidden)
+    computed = storage_of(settings, sharding).computed
+    computing = replace(settings, weight_bytes=computed, autocast=False)
+    return shard(evaluate_one(architecture, computing, OneType()), layout, sharding, architecture.hidden)
+
+
+def _layout(architecture: Architecture, settings: AnalyticSettings, sharding: Sharding, stored: Estimate) -> Layout:
     if sharding.strategy in CUTTING and settings.quantisation != "none":
         raise RecipeError(
             f"Sharded {settings.quantisation} weights are not estimated with {sharding.strategy}.",
@@ -45,18 +80,54 @@ def estimate_sharded(architecture: Architecture, settings: AnalyticSettings, sha
         )
     storage = storage_of(settings, sharding)
     layout = layout_of(architecture, storage, architecture.targets(settings), settings.rank)
-    layout = replace(
+    _require_whole(layout, architecture, settings)
+    return replace(
         layout,
-        state_bytes=_state_bytes(architecture, settings, storage, sharding),
+        state_bytes=_state_bytes(stored, settings, storage, sharding),
         temporary_bytes=_bytes(stored, "optimizer temporaries"),
         accumulation=settings.accumulation,
         logits=settings.loss == "logits",
     )
-    _require_whole(layout, architecture, settings)
-    if sharding.strategy in ("none", "ddp"):
-        return shard(stored, layout, sharding, architecture.hidden)
-    computing = replace(settings, weight_bytes=storage.computed, autocast=False)
-    return shard(evaluate(architecture, computing, OneType()), layout, sharding, architecture.hidden)
+
+
+def shard_traced(
+    traced: Estimate, architecture: Architecture, settings: AnalyticSettings, sharding: Sharding
+) -> Sharded:
+    """The same from a trace of one device: what moves is the trace's, what is cut and added is the closed form's.
+
+    The phases of a trace are longer than the moments here, so communication of a phase's highest moment is put on the
+    phase's highest bytes: never too low for that, at most one layer and its buffers too high.
+
+    Args:
+        traced: The estimate of `workbench.memory.traced.estimate_of`.
+        architecture: As in `estimate_sharded`.
+        settings: As in `estimate_sharded`.
+        sharding: As in `estimate_sharded`.
+    """
+    phases = {peak.name: dict(peak.parts) for peak in traced.peaks}
+    names = {phase: moment for phase, moment in MOMENT_OF_PHASE.items() if phase in phases}
+    moments = [Peak(moment, _renamed(phases[phase])) for phase, moment in names.items()]
+    end = {name: size for name, size in phases.get("backward", {}).items() if name in ("inputs", "other")}
+    peaks = (*moments, Peak("backward end", end))
+    formula = estimate_sharded(architecture, settings, sharding)
+    base = replace(traced, peaks=peaks)
+    layout = _layout(architecture, settings, sharding, evaluate_one(architecture, settings))
+    made = shard(base, layout, sharding, architecture.hidden)
+    return replace(made, ranks=formula.ranks, host=formula.host, pinned=formula.pinned)
+
+
+MOMENT_OF_PHASE = {
+    "forward": "loss forward",
+    "loss backward": "loss backward",
+    "backward": "first layer backward",
+    "optimizer": "optimizer step",
+}
+"""Phase of a trace -> the moment whose communication is put on it."""
+
+
+def _renamed(parts: Mapping[str, int]) -> dict[str, int]:
+    """Parts with the closed form's names where sharding replaces them."""
+    return {("optimizer" if name == "optimizer state" else name): size for name, size in parts.items()}
 
 
 def storage_of(settings: AnalyticSettings, sharding: Sharding) -> Storage:
@@ -97,14 +168,13 @@ class OneType:
         return replace(found, layer_token=found.layer_token - before + saved, constant=0.0)
 
 
-def _state_bytes(architecture: Architecture, settings: AnalyticSettings, storage: Storage, sharding: Sharding) -> int:
-    """The optimizer's state over all trained parameters, in the type that it updates."""
-    updated = FULL_BYTES if sharding.strategy.startswith("zero") else storage.trained
-    full = replace(settings, weight_bytes=updated) if settings.full else settings
-    state = _bytes(evaluate(architecture, full), "optimizer")
-    if settings.full or updated == FULL_BYTES or settings.optim.endswith("8bit"):
+def _state_bytes(stored: Estimate, settings: AnalyticSettings, storage: Storage, sharding: Sharding) -> int:
+    """The optimizer's state over all trained parameters, in the type that it updates; 8-bit state has its own."""
+    state = _bytes(stored, "optimizer")
+    if settings.optim in EIGHT_BIT:
         return state
-    return state * updated // FULL_BYTES
+    updated = FULL_BYTES if sharding.strategy.startswith("zero") else storage.trained
+    return state * updated // (settings.weight_bytes if settings.full else FULL_BYTES)
 
 
 def _bytes(estimate: Estimate, name: str) -> int:

@@ -80,7 +80,7 @@ def shard(base: Estimate, layout: Layout, sharding: Sharding, hidden: int = 0) -
         ranks_of(layout, sharding),
         host,
         bool(host) and sharding.buckets.pinned,
-        _assumptions(layout, sharding),
+        assumptions_of(sharding, layout.accumulation),
     )
 
 
@@ -126,8 +126,7 @@ def _replicated(base: Estimate, layout: Layout, sharding: Sharding) -> Sharded:
     """DDP: everything on every rank, and the reducer's buckets."""
     buckets = layout.total(lambda t: t.numel * t.stored * t.trained)
     peaks = tuple(Peak(peak.name, {**peak.parts, REDUCE: buckets}) for peak in base.peaks)
-    said = ("DDP's buckets hold every gradient once more (gradient_as_bucket_view=False)",)
-    return Sharded(sharding, _estimate(base, peaks), ranks_of(layout, sharding), assumptions=said)
+    return Sharded(sharding, _estimate(base, peaks), ranks_of(layout, sharding), assumptions=assumptions_of(sharding))
 
 
 def _fsdp_static(layout: Layout, sharding: Sharding) -> Parts:
@@ -202,11 +201,16 @@ def _part(name: str, size: int, known: Mapping[str, Part]) -> Part:
     return Part(name, size, "bytes", {}, "")
 
 
-def _assumptions(layout: Layout, sharding: Sharding) -> tuple[str, ...]:
-    said = ["every rank has a micro batch as large as the one estimated"]
-    if sharding.strategy == "fsdp":
+def assumptions_of(sharding: Sharding, accumulation: int = 1) -> tuple[str, ...]:
+    """What the figures of several devices take for granted, in sentences; none of them for one device."""
+    if sharding.strategy == "none":
+        return ()
+    said = [f"{sharding.strategy} over {sharding.world} devices: every rank has a micro batch like the one estimated"]
+    if sharding.strategy == "ddp":
+        said.append("DDP's buckets hold every gradient once more (gradient_as_bucket_view=False)")
+    elif sharding.strategy == "fsdp":
         said.append("FSDP2 with one unit a decoder layer, embedding and head apart, as accelerate 1.15 wraps")
-        if layout.accumulation > 1:
+        if accumulation > 1:
             said.append("whole gradients wait for the last micro batch (accelerate reduces none before)")
     else:
         said.append("DeepSpeed's terms are read from its source (0.19.6), not run")

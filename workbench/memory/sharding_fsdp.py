@@ -28,7 +28,7 @@ UNSHARDED, GATHER, REDUCE, WHOLE_GRADIENTS = (
     "reduce buffers",
     "unsharded gradients",
 )
-UNSHARDED_MOMENTS = ("loss backward", "first layer backward", "backward end", "optimizer step")
+UNSHARDED_MOMENTS = ("loss forward", "loss backward", "first layer backward", "backward end", "optimizer step")
 """Moments of the unsharded step that have a counterpart here; any other one, such as generation, is a forward pass."""
 
 Parts = dict[str, int]
@@ -149,6 +149,8 @@ class FsdpStep:
         added = Added(
             self._held(self.layout.tail, None), self._buffer(unit, forward=True), unsharded=self._waiting(None)
         )
+        if "loss forward" in self.moving:
+            return added.to(self._moving("loss forward"))
         parts = added.to(self._moving("loss backward"))
         parts.pop("head gradient sum", None)
         if self.layout.logits and "loss" in parts:

@@ -24,7 +24,7 @@ OFFLOADS: Mapping[str, tuple[str, ...]] = {
 }
 """Offloads that a strategy has (torch 2.13, CPUOffloadPolicy; deepspeed 0.19.6, runtime/zero/config.py)."""
 
-MOST_RANKS = 1_000_000
+MOST_RANKS = 2**20
 
 
 @dataclass(frozen=True, slots=True)
