@@ -10,18 +10,26 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def browser():
+@pytest.fixture(scope="session")
+def chromium():
     """Headless Chromium: $WORKBENCH_CHROMIUM, else the system's, else Playwright's own."""
     playwright = pytest.importorskip("playwright.sync_api")
     path = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with playwright.sync_playwright() as started:
         try:
-            chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            launched = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
         except playwright.Error as error:
             pytest.skip(f"no Chromium to drive: {error.message.splitlines()[0]}")
-        yield chromium
-        chromium.close()
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """Chromium for the tests of one module, whose pages end with it."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
 
 
 @pytest.fixture(scope="session")
