@@ -94,7 +94,7 @@ def test_adapter_has_as_many_parameters_as_peft_makes(targets):
     assert from_config(config).adapter_parameters(AnalyticSettings(rank=5, targets=targets)) == made
 
 
-@pytest.mark.parametrize("family", ["gemma2", "mixtral", "gpt2", None, "Llama"])
+@pytest.mark.parametrize("family", ["bert", "t5", "gpt2", None, "Llama"])
 def test_unknown_architecture_is_refused_by_name(family):
     with pytest.raises(ModelError, match=f"{family!r}.*WB801"):
         from_config({**SMALL, "model_type": family})
@@ -102,7 +102,7 @@ def test_unknown_architecture_is_refused_by_name(family):
 
 @pytest.mark.parametrize("value", [None, 0, -1, "48", 2.5, True])
 def test_config_with_a_bad_shape_is_refused(value):
-    with pytest.raises(ModelError, match=r"hidden_size=.*WB802"):
+    with pytest.raises(ModelError, match=r"hidden_size.*WB802"):
         from_config({**SMALL, "model_type": "llama", "hidden_size": value})
 
 

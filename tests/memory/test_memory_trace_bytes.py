@@ -29,8 +29,11 @@ class LiveBytes:
     """Highest sum of the storages of all tensors alive, seen at every operator."""
 
     def __init__(self):
+        import torch
         from torch.utils._python_dispatch import TorchDispatchMode
         from torch.utils._pytree import tree_iter
+
+        from workbench.training.traced.recorder import adds_in_place
 
         owner = self
         self.now = self.peak = 0
@@ -38,6 +41,8 @@ class LiveBytes:
 
         class Watch(TorchDispatchMode):
             def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+                if func is torch.ops.aten.add.Tensor and adds_in_place(*args):
+                    return args[0].add_(args[1])  # as autograd does where no mode looks on
                 out = func(*args, **(kwargs or {}))
                 for value in tree_iter(out):
                     owner.see(value)

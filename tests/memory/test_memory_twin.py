@@ -10,6 +10,7 @@ import pytest
 
 from workbench.memory.analytic import EIGHT_BIT, STATE_BYTES, evaluate
 from workbench.memory.architecture import from_config
+from workbench.memory.families import FAMILIES
 from workbench.memory.presets import PRESETS
 from workbench.memory.settings import AnalyticSettings
 
@@ -57,9 +58,10 @@ def a_model(rng):
     if rng.random() < 0.3:
         return from_config(PRESETS[rng.choice(list(PRESETS))])
     heads = rng.choice([2, 8, 14, 32])
+    family = rng.choice([name for name in FAMILIES if "vl" not in name])
     return from_config(
         {
-            "model_type": rng.choice(["llama", "mistral", "qwen2", "qwen3"]),
+            "model_type": family,
             "hidden_size": heads * rng.choice([16, 64, 120]),
             "intermediate_size": rng.randrange(32, 20_000),
             "num_hidden_layers": rng.randrange(1, 81),
@@ -67,6 +69,12 @@ def a_model(rng):
             "num_key_value_heads": rng.choice([1, 2, heads]),
             "vocab_size": rng.randrange(100, 260_000),
             "tie_word_embeddings": rng.random() < 0.5,
+            "num_local_experts": rng.choice([4, 8]),
+            "num_experts": rng.choice([16, 60]),
+            "num_experts_per_tok": rng.choice([2, 4]),
+            "moe_intermediate_size": rng.randrange(16, 2000),
+            "shared_expert_intermediate_size": rng.randrange(16, 2000),
+            "decoder_sparse_step": rng.choice([1, 2]),
             "attention_bias": rng.random() < 0.3,
             "mlp_bias": rng.random() < 0.3,
         }
@@ -75,15 +83,15 @@ def a_model(rng):
 
 def some_settings(rng, shapes):
     rows, length = rng.choice([1, 2, 3, 8, 64]), rng.randrange(1, 40_000)
-    names = sorted(shapes.linear)
+    names = sorted({word for item in shapes.modules for word in item.targets[1:]})
     return AnalyticSettings(
         rows=rows,
         length=length,
         scored=rng.choice([rows * length, max(1, rows * length // 3)]),
-        adapter=rng.choice(["none", "lora"]),
+        adapter=rng.choice(["none", "lora", "lora" if shapes.experts else "dora"]),
         rank=rng.randrange(1, 300),
         targets=rng.choice(["all-linear", tuple(rng.sample(names, rng.randrange(1, len(names))))]),
-        dropout=rng.random() < 0.3,
+        dropout=shapes.experts is None and rng.random() < 0.3,
         checkpointing=rng.random() < 0.5,
         accumulation=rng.choice([1, 4]),
         optim=rng.choice([*STATE_BYTES, *EIGHT_BIT]),

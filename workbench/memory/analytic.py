@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from workbench.errors import RecipeError
 from workbench.memory.architecture import Architecture
 from workbench.memory.figures import GIB, Estimate, Interval, Part, Peak
-from workbench.memory.saved import ClosedForm, Coefficients, MemorySource, rounded
-from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
+from workbench.memory.saved import ClosedForm, Coefficients, MemorySource
+from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime, rounded
 from workbench.recipes import Recipe
 
 TOKEN_TILE, VOCABULARY_TILE = 4096, 32768

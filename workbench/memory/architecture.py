@@ -2,208 +2,200 @@
 
     of_model("meta-llama/Llama-3.2-1B").total  ->  1235814400
 
-Knows the dense decoder families whose counts are checked against transformers in tests/memory: llama, mistral, qwen2,
-qwen3. Any other model_type is refused by name; nothing here guesses from a model's name. Loads no weights.
+Knows the families of workbench.memory.families, whose counts are checked against transformers. A config of another
+family that has all fields of a Llama-like decoder is read as one, and `assumptions` says so; every other model_type is
+refused by name. Loads no weights.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from os.path import isfile
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, cast
 
-from workbench.errors import ModelError, RecipeError
+from workbench.errors import ModelError
+from workbench.memory.families import FAMILIES, PLAIN, TEXT_OF, Family, is_plain
+from workbench.memory.fields import positive
 from workbench.memory.presets import PRESETS
-from workbench.memory.settings import AnalyticSettings
+from workbench.memory.shapes import Architecture, Experts, Linear, Reads
+from workbench.memory.towers import tower_of
 
-FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-"""Values of `model_type` that are known (transformers 5.23, models/<family>/modeling_<family>.py)."""
-
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-MLP = ("gate_proj", "up_proj", "down_proj")
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """A linear module that every layer has once.
-
-    Attributes:
-        inputs: Features in.
-        outputs: Features out.
-    """
-
-    name: str
-    inputs: int
-    outputs: int
-    bias: bool = False
-
-    @property
-    def parameters(self) -> int:
-        """Weight and bias elements."""
-        return self.inputs * self.outputs + (self.outputs if self.bias else 0)
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Everything the closed form needs to know of a model.
-
-    Attributes:
-        family: `model_type` of the config.
-        hidden: Width of the residual stream.
-        heads: Attention heads.
-        kv_heads: Key and value heads (fewer than `heads` with grouped queries).
-        intermediate: Width of the gated MLP.
-        vocab: Rows of the embedding, padding rows included.
-        tied: Whether the output head is the embedding.
-        biased: Names of the linear modules that have a bias.
-        qk_norm: Whether queries and keys are normalised a head (qwen3).
-    """
-
-    family: str
-    hidden: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    intermediate: int
-    vocab: int
-    tied: bool
-    biased: tuple[str, ...] = ()
-    qk_norm: bool = False
-
-    @property
-    def query(self) -> int:
-        """Features of all queries of a token."""
-        return self.heads * self.head_dim
-
-    @property
-    def key(self) -> int:
-        """Features of all keys (or values) of a token."""
-        return self.kv_heads * self.head_dim
-
-    @cached_property
-    def linear(self) -> Mapping[str, Linear]:
-        """Linear modules of one layer by name; the output head is not among them."""
-        shapes = {
-            "q_proj": (self.hidden, self.query),
-            "k_proj": (self.hidden, self.key),
-            "v_proj": (self.hidden, self.key),
-            "o_proj": (self.query, self.hidden),
-            "gate_proj": (self.hidden, self.intermediate),
-            "up_proj": (self.hidden, self.intermediate),
-            "down_proj": (self.intermediate, self.hidden),
-        }
-        return MappingProxyType({name: Linear(name, *shape, name in self.biased) for name, shape in shapes.items()})
-
-    @cached_property
-    def parameters(self) -> Mapping[str, int]:
-        """Parameters by kind: embedding, attention, mlp, norms, head (0 when tied)."""
-        norms = self.layers * (2 * self.hidden + (2 * self.head_dim if self.qk_norm else 0)) + self.hidden
-        return MappingProxyType(
-            {
-                "embedding": self.vocab * self.hidden,
-                "attention": self.layers * sum(self.linear[name].parameters for name in ATTENTION),
-                "mlp": self.layers * sum(self.linear[name].parameters for name in MLP),
-                "norms": norms,
-                "head": 0 if self.tied else self.vocab * self.hidden,
-            }
-        )
-
-    @cached_property
-    def total(self) -> int:
-        """All parameters; a tied head counts once."""
-        return sum(self.parameters.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, JSON-ready: the `Shapes` of the twin in TypeScript."""
-        names = ("family", "hidden", "layers", "heads", "kv_heads", "head_dim", "intermediate", "vocab", "tied")
-        return {
-            **{name: getattr(self, name) for name in names},
-            "qk_norm": self.qk_norm,
-            "total": self.total,
-            "linear": [
-                {"name": item.name, "inputs": item.inputs, "outputs": item.outputs, "bias": item.bias}
-                for item in self.linear.values()
-            ],
-        }
-
-    @property
-    def linear_parameters(self) -> int:
-        """Parameters of the linear modules of all layers."""
-        return self.parameters["attention"] + self.parameters["mlp"]
-
-    def targets(self, settings: AnalyticSettings) -> tuple[Linear, ...]:
-        """Linear modules that get a LoRA adapter; none with `adapter="none"`.
-
-        Raises:
-            RecipeError: For a target this model does not have (WB803).
-
-        Source: PEFT's `all-linear` takes every linear module but the output head.
-        """
-        if settings.full:
-            return ()
-        if settings.targets == "all-linear":
-            return tuple(self.linear.values())
-        names = (settings.targets,) if isinstance(settings.targets, str) else settings.targets
-        for name in names:
-            if name not in self.linear:
-                raise RecipeError(
-                    f"target_modules names {name!r}, which no {self.family} layer has.",
-                    remedy=f"Use 'all-linear' or some of {', '.join(self.linear)}; patterns cannot be estimated.",
-                    code="WB803",
-                )
-        return tuple(self.linear[name] for name in dict.fromkeys(names))
-
-    def adapter_parameters(self, settings: AnalyticSettings) -> int:
-        """Elements of all LoRA A and B matrices; 0 with `adapter="none"`.
-
-        Source: a rank-r adapter is A (r, in) and B (out, r) without bias (PEFT, tuners/lora/layer.py).
-        """
-        return self.layers * settings.rank * sum(linear.inputs + linear.outputs for linear in self.targets(settings))
+Wide = tuple[str, int, int, Reads]
+"""Name, features in, features out, and the activation that a linear module reads."""
 
 
 def from_config(config: Mapping[str, Any]) -> Architecture:
     """Read an architecture from the values of a config.json.
 
     Raises:
-        ModelError: For an unknown family (WB801), a missing value (WB802) or quantised weights (WB801).
+        ModelError: For an unknown family or quantised weights (WB801), a missing or impossible value (WB802).
     """
-    family = str(config.get("model_type"))
-    if family not in FAMILIES:
-        raise ModelError(
-            f"Cannot estimate memory for model_type {config.get('model_type')!r}.",
-            remedy=f"Known: {', '.join(FAMILIES)}. Measure a step instead.",
-            code="WB801",
-        )
     if config.get("quantization_config"):
         raise ModelError(
             "Cannot estimate memory for weights with a quantization_config.",
-            remedy="Point to the unquantised model.",
+            remedy="Point to the unquantised model and estimate with quantisation='nf4'.",
             code="WB801",
         )
-    hidden, heads = _positive(config, "hidden_size"), _positive(config, "num_attention_heads")
-    kv_heads = heads if config.get("num_key_value_heads") is None else _positive(config, "num_key_value_heads")
-    head_dim = hidden // heads if config.get("head_dim") is None else _positive(config, "head_dim")
-    if family == "qwen3" and config.get("head_dim") is None:
-        head_dim = 128  # NOTE(default of Qwen3Config, which does not divide hidden_size)
+    inner = config.get("text_config")
+    text = cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else config
+    name, assumptions = _family_of(config, text)
+    family = FAMILIES[name]
+    defaults = dict(family.defaults)
+    hidden = positive(text, "hidden_size", defaults)
+    heads, kv_heads, head_dim = _heads(text, family, hidden)
+    layers, intermediate = positive(text, "num_hidden_layers"), positive(text, "intermediate_size")
+    experts = _experts(text, family, layers)
+    vision = isinstance(config.get("vision_config"), Mapping)
+    linear, rest = tower_of(config, hidden) if vision else ((), 0)
+    shape = _Shape(hidden, heads * head_dim, kv_heads * head_dim, intermediate, layers)
+    tied = next((each["tie_word_embeddings"] for each in (config, text) if "tie_word_embeddings" in each), family.tied)
     return Architecture(
-        family=family,
+        family=str(config.get("model_type")),
         hidden=hidden,
-        layers=_positive(config, "num_hidden_layers"),
+        layers=layers,
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
-        intermediate=_positive(config, "intermediate_size"),
-        vocab=_positive(config, "vocab_size"),
-        tied=bool(config.get("tie_word_embeddings", False)),
-        biased=_biased(family, config),
-        qk_norm=family == "qwen3",
+        intermediate=intermediate,
+        vocab=positive(text, "vocab_size", defaults),
+        tied=bool(tied),
+        modules=(*_modules(shape, family, text, experts), *linear),
+        norms=family.norms,
+        norm=family.norm,
+        qk_norm=family.qk_norm,
+        gated=family.layout in ("llama", "fused"),
+        head_bias=family.head_bias,
+        experts=experts,
+        tower=rest,
+        softcap=family.softcap,
+        assumptions=(*assumptions, *_assumed(text, family, vision)),
     )
+
+
+def _family_of(config: Mapping[str, Any], text: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The family of the text part, and what is assumed about it."""
+    kind = str(text.get("model_type") or TEXT_OF.get(str(config.get("model_type"))))
+    name = TEXT_OF.get(kind, kind)
+    if name in FAMILIES:
+        return name, ()
+    if text is config and config.get("model_type") and is_plain(config):
+        said = f"model_type {kind!r} is not known to the closed form: its layers are taken for Llama's"
+        return "llama", (f"{said} (a trace runs its own code)",)
+    missing = [field for field in PLAIN if field not in text]
+    raise ModelError(
+        f"Cannot estimate memory for model_type {config.get('model_type')!r}"
+        + (f": its config.json has no {', '.join(missing[:3])}." if missing else "."),
+        remedy=f"Known: {', '.join(sorted({*FAMILIES, *TEXT_OF}))}. Others can be traced (--method trace).",
+        code="WB801",
+    )
+
+
+def _heads(text: Mapping[str, Any], family: Family, hidden: int) -> tuple[int, int, int]:
+    """Heads, key and value heads, features of a head."""
+    heads = positive(text, "num_attention_heads", family.defaults)
+    known = {"num_key_value_heads": heads, **family.defaults}
+    kv_heads = positive(text, "num_key_value_heads", known)
+    if heads % kv_heads:
+        raise ModelError(
+            f"config.json has {heads} attention heads in {kv_heads} groups of keys and values, which does not divide.",
+            remedy="Use the model's own config.json.",
+            code="WB802",
+        )
+    if text.get("head_dim") is None and "head_dim" not in family.defaults:
+        if hidden % heads:
+            raise ModelError(
+                f"config.json has hidden_size={hidden}, which {heads} heads do not divide, and no head_dim.",
+                remedy="Use the model's own config.json.",
+                code="WB802",
+            )
+        return heads, kv_heads, hidden // heads
+    return heads, kv_heads, positive(text, "head_dim", family.defaults)
+
+
+def _experts(text: Mapping[str, Any], family: Family, layers: int) -> Experts | None:
+    """The mixture of experts of a sparse family."""
+    if not family.experts:
+        return None
+    dense = text.get("mlp_only_layers") or []
+    step = positive(text, "decoder_sparse_step", {"decoder_sparse_step": 1})
+    sparse = sum(index not in dense and (index + 1) % step == 0 for index in range(layers))
+    width = positive(text, "intermediate_size" if family.experts == "num_local_experts" else "moe_intermediate_size")
+    shared = text.get("shared_expert_intermediate_size")
+    chosen = positive(text, "num_experts_per_tok")
+    return Experts(positive(text, family.experts), chosen, width, sparse, int(shared or 0))
+
+
+class _Shape:
+    """Widths of a layer."""
+
+    def __init__(self, hidden: int, query: int, key: int, intermediate: int, layers: int) -> None:
+        self.hidden, self.query, self.key, self.intermediate, self.layers = hidden, query, key, intermediate, layers
+
+
+def _modules(shape: _Shape, family: Family, text: Mapping[str, Any], experts: Experts | None) -> tuple[Linear, ...]:
+    """Linear modules of the decoder layers, in the order in which a layer runs them."""
+    hidden, layers = shape.hidden, shape.layers
+    dense = layers - experts.layers if experts else layers
+    wide: list[Wide]
+    if family.layout == "fused":
+        wide = [("qkv_proj", hidden, shape.query + 2 * shape.key, "attention input")]
+    else:
+        wide = [
+            ("q_proj", hidden, shape.query, "attention input"),
+            ("k_proj", hidden, shape.key, "attention input"),
+            ("v_proj", hidden, shape.key, "attention input"),
+        ]
+    wide.append(("dense" if family.layout == "phi" else "o_proj", shape.query, hidden, "attention output"))
+    found = [_linear(item, layers, family, text) for item in wide]
+    found += [_linear(item, dense, family, text) for item in _mlp(family, hidden, shape.intermediate) if dense]
+    return (*found, *_expert_modules(shape, family, text, experts)) if experts else tuple(found)
+
+
+def _expert_modules(shape: _Shape, family: Family, text: Mapping[str, Any], experts: Experts) -> list[Linear]:
+    """Router and experts, which are parameters, and the shared expert's linear modules.
+
+    Source: transformers 5.23 keeps the experts of a layer as two stacked parameters.
+    """
+    count, layers, hidden, width = experts.count, experts.layers, shape.hidden, experts.intermediate
+    gate, gate_up, down = ((("all-linear", *words) if words else ()) for words in family.expert_targets)
+    found = [
+        Linear("gate", hidden, count, False, layers, "expert", gate),
+        Linear("gate_up_proj", hidden, 2 * width, False, layers, "expert", gate_up, count, 2),
+        Linear("down_proj", width, hidden, False, layers, "expert", down, count),
+    ]
+    if experts.shared:
+        found += [_linear(item, layers, family, text) for item in _mlp(family, hidden, experts.shared)]
+        found += [_linear(("shared_expert_gate", hidden, 1, "mlp input"), layers, family, text)]
+    return found
+
+
+def _mlp(family: Family, hidden: int, width: int) -> list[Wide]:
+    if family.layout == "phi":
+        return [("fc1", hidden, width, "mlp input"), ("fc2", width, hidden, "product")]
+    if family.layout == "fused":
+        return [("gate_up_proj", hidden, 2 * width, "mlp input"), ("down_proj", width, hidden, "product")]
+    return [
+        ("gate_proj", hidden, width, "mlp input"),
+        ("up_proj", hidden, width, "mlp input"),
+        ("down_proj", width, hidden, "product"),
+    ]
+
+
+def _linear(item: Wide, copies: int, family: Family, text: Mapping[str, Any]) -> Linear:
+    name, inputs, outputs, reads = item
+    switch = family.attention_bias if reads.startswith("attention") else family.mlp_bias
+    bias = name in family.biases or bool(switch and text.get(switch))
+    renamed = any(name in words for words in family.expert_targets)  # PEFT reads the word as the experts' alone
+    return Linear(name, inputs, outputs, bias, copies, reads, () if renamed else ("all-linear", name))
+
+
+def _assumed(text: Mapping[str, Any], family: Family, vision: bool) -> tuple[str, ...]:
+    """Sentences about what config.json leaves out."""
+    silent = [f"{name}={value}" for name, value in family.defaults.items() if text.get(name) is None]
+    found = [f"config.json leaves out {', '.join(silent)}: transformers' defaults are taken"] if silent else []
+    return (*found, *(["rows are text: the vision tower keeps no activations"] if vision else []))
 
 
 def of_model(model: str) -> Architecture:
@@ -248,24 +240,3 @@ def _cached(model: str) -> Path:
             code="WB804",
         )
     return Path(found)
-
-
-def _positive(config: Mapping[str, Any], key: str) -> int:
-    value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ModelError(
-            f"config.json has {key}={value!r}; the memory estimate needs a positive whole number.",
-            remedy="Use the model's own config.json.",
-            code="WB802",
-        )
-    return value
-
-
-def _biased(family: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the linear modules with a bias, as the family's modelling code builds them."""
-    if family == "qwen2":
-        return ("q_proj", "k_proj", "v_proj")
-    if family == "mistral":
-        return ()
-    attention = ATTENTION if config.get("attention_bias") else ()
-    return attention + (MLP if family == "llama" and config.get("mlp_bias") else ())

@@ -11,19 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import floor
 from typing import Literal, Protocol
 
 from workbench.errors import RecipeError
 from workbench.memory.architecture import Architecture
-from workbench.memory.settings import AnalyticSettings, BatchShape
+from workbench.memory.settings import AnalyticSettings, BatchShape, rounded
 
 Kind = Literal["analytic", "traced", "measured"]
-
-
-def rounded(size: float) -> int:
-    """The nearest whole number, halves up: the rule that the TypeScript twin can follow too."""
-    return floor(size + 0.5)
 
 
 @dataclass(frozen=True, slots=True)

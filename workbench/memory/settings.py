@@ -8,15 +8,23 @@ Plain values: `to_dict` is what the sliders' twin in TypeScript takes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import floor
 from typing import Any, Literal
 
 from workbench.errors import RecipeError
+from workbench.memory.plan import Plan
 from workbench.recipes import Recipe
 
 Device = Literal["cuda", "cpu"]
 Attention = Literal["sdpa", "flash_attention_2", "eager"]
 Loss = Literal["fused", "logits"]
+
+
+def rounded(size: float) -> int:
+    """The nearest whole number, halves up: the rule that the TypeScript twin can follow too."""
+    return floor(size + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,7 @@ class AnalyticSettings:
     weight_bytes: int = 2
     autocast: bool = True
     masked: bool = True
+    packed: bool = False
     outputs_kept: bool = False
 
     @classmethod
@@ -163,8 +172,47 @@ class AnalyticSettings:
             "checkpointing": recipe.gradient_checkpointing,
             "accumulation": recipe.gradient_accumulation_steps,
             "optim": recipe.optim,
+            "packed": recipe.packing != "none",
         }
         return cls(**{**values, **asdict(how), **changes})
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> AnalyticSettings:
+        """The settings of what a trace would run, so that both answer the same question.
+
+        Args:
+            plan: Its last micro batch is taken for the largest.
+
+        Source: workbench.training.traced.steps.
+        """
+        recipe, rows = plan.recipe, plan.batches[-1]
+        adapter: Mapping[str, Any] = plan.adapter or {}
+        targets: Any = adapter.get("target_modules", "all-linear")
+        tokens = len(rows) * max(rows)
+        plain = plan.loop == "plain"
+        return cls(
+            rows=len(rows),
+            length=max(rows),
+            scored=max(1, rounded(tokens * plan.scored_share)),
+            method=plan.method,
+            adapter="none" if plan.adapter is None else "dora" if adapter.get("use_dora") else "lora",
+            rank=int(adapter.get("r", 8)),
+            targets=targets if isinstance(targets, str) else tuple(targets),
+            dropout=bool(adapter.get("lora_dropout")),
+            quantisation=plan.quantisation or "none",
+            float32_rest=plan.float32_rest,
+            checkpointing=bool(recipe.get("gradient_checkpointing")),
+            accumulation=int(recipe.get("gradient_accumulation_steps", 1)),
+            optim=str(recipe.get("optim", "adamw_torch")),
+            device=plan.device,
+            attention=plan.attention,
+            loss="logits" if plain else "fused",
+            weight_bytes=4 if plan.dtype == "float32" else 2,
+            autocast=plan.autocast,
+            masked=plan.padded or plan.packed,
+            packed=plan.packed,
+            outputs_kept=plain,
+        )
 
     @property
     def batch(self) -> BatchShape:

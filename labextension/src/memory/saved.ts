@@ -25,22 +25,26 @@ export function targetsOf(shapes: Shapes, settings: Settings): readonly Linear[]
   if (trainsAll(settings)) {
     return [];
   }
-  if (settings.targets === 'all-linear') {
-    return shapes.linear;
-  }
   const names = typeof settings.targets === 'string' ? [settings.targets] : settings.targets;
-  return [...new Set(names)].map(name => {
-    const found = shapes.linear.find(linear => linear.name === name);
-    if (!found) {
-      throw new UnknownError(`target_modules names '${name}', which no ${shapes.family} layer has.`);
-    }
-    return found;
-  });
+  const unknown = names.find(name => !shapes.modules.some(item => item.targets.includes(name)));
+  if (unknown !== undefined) {
+    throw new UnknownError(`target_modules names '${unknown}', which no ${shapes.family} layer has.`);
+  }
+  const found = shapes.modules.filter(item => item.targets.some(word => names.includes(word)));
+  if ((settings.adapter === 'dora' || settings.dropout) && found.some(item => item.reads === 'expert')) {
+    throw new UnknownError(`PEFT adapts the experts of ${shapes.family} neither with DoRA nor with dropout.`);
+  }
+  return found;
 }
 
-/** Elements of all LoRA A and B matrices. */
+/** Elements of all LoRA matrices, and of DoRA's magnitudes. */
 export function adapterParameters(shapes: Shapes, settings: Settings): number {
-  return shapes.layers * settings.rank * sum(targetsOf(shapes, settings).map(linear => linear.inputs + linear.outputs));
+  return sum(targetsOf(shapes, settings).map(item => adapted(item, settings)));
+}
+
+function adapted(item: Linear, settings: Settings): number {
+  const magnitude = settings.adapter === 'dora' ? item.outputs : 0;
+  return item.copies * (settings.rank * item.ranks * item.experts * (item.inputs + item.outputs) + magnitude);
 }
 
 /** Bytes that one layer saves. */
@@ -74,8 +78,8 @@ function autocastCopies(shapes: Shapes, settings: Settings): number {
   if (!settings.autocast) {
     return 0;
   }
-  const linear = sum(shapes.linear.map(item => item.inputs * item.outputs + (item.bias ? item.outputs : 0)));
-  const base = settings.weight_bytes === 4 ? shapes.layers * linear : 0;
+  const linear = (shapes.parameters.attention ?? 0) + (shapes.parameters.mlp ?? 0);
+  const base = settings.weight_bytes === 4 ? linear : 0;
   return 2 * (base + adapterParameters(shapes, settings));
 }
 

@@ -1,11 +1,29 @@
 /** What the closed form is asked and what it answers: the twins of Python's values, field for field. */
 
-/** A linear module that every layer has once. */
+/** A linear module, or a parameter of a layer's experts that is multiplied like one. */
 export interface Linear {
   readonly name: string;
   readonly inputs: number;
   readonly outputs: number;
   readonly bias: boolean;
+  /** How many the whole model has. */
+  readonly copies: number;
+  /** The activation it multiplies: attention input, attention output, mlp input, product, expert, tower. */
+  readonly reads: string;
+  /** Words in LoRA's `target_modules` that adapt it, `all-linear` among them. */
+  readonly targets: readonly string[];
+  readonly experts: number;
+  /** Multiple of LoRA's rank that each of its matrices gets. */
+  readonly ranks: number;
+}
+
+/** A mixture of experts in place of the MLP. */
+export interface Experts {
+  readonly count: number;
+  readonly chosen: number;
+  readonly intermediate: number;
+  readonly layers: number;
+  readonly shared: number;
 }
 
 /** Shapes of a model: `Architecture.to_dict()` of workbench/memory/architecture.py. */
@@ -19,10 +37,24 @@ export interface Shapes {
   readonly intermediate: number;
   readonly vocab: number;
   readonly tied: boolean;
-  readonly qk_norm: boolean;
+  readonly modules: readonly Linear[];
+  readonly norms: number;
+  /** `rms`, `gemma` or `layer`. */
+  readonly norm: string;
+  /** Norm of queries and keys: none, a `head` or the `whole` width. */
+  readonly qk_norm: string;
+  readonly gated: boolean;
+  readonly head_bias: boolean;
+  readonly experts: Experts | null;
+  readonly tower: number;
+  readonly softcap: boolean;
+  readonly assumptions: readonly string[];
+  /** Parameters by kind. */
+  readonly parameters: Readonly<Record<string, number>>;
   /** All parameters; a tied head counts once. */
   readonly total: number;
-  readonly linear: readonly Linear[];
+  /** Parameters without a vision tower and its projector. */
+  readonly text: number;
 }
 
 /** What a run's memory depends on: `AnalyticSettings.to_dict()` of workbench/memory/settings.py. */
@@ -50,6 +82,7 @@ export interface Settings {
   readonly weight_bytes: number;
   readonly autocast: boolean;
   readonly masked: boolean;
+  readonly packed: boolean;
   readonly outputs_kept: boolean;
 }
 
