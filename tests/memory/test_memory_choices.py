@@ -10,19 +10,21 @@ import pytest
 
 from workbench.api import comm
 from workbench.api.memory import estimate_recipe
+from workbench.memory.lengths import Lengths
 from workbench.memory.presets import PRESETS
 from workbench.recipes import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
-import { choiceOf, codeOf } from './fitChoice';
+import { choiceOf, codeOf, withAdapter } from './fitChoice';
 import { estimatorOf } from './fitEstimate';
 import { shownBytes, verdictOf } from './fitModel';
 import { readFileSync } from 'node:fs';
 const asked = JSON.parse(readFileSync(0, 'utf8'));
 const answers = asked.map(({ tried, change, room }) => {
   const start = choiceOf(tried);
-  const choice = { ...start, ...change };
+  const { adapter, ...rest } = change;
+  const choice = { ...start, ...rest, ...(adapter === undefined ? {} : withAdapter(start, adapter, tried)) };
   const made = estimatorOf(tried)(choice);
   const code = codeOf(start, choice, {}, null);
   return { live: made.live, shown: shownBytes(made), word: verdictOf(made, room), code };
@@ -84,6 +86,56 @@ def a_change(rng, recipe):
     return {name: some[name] for name in rng.sample(list(some), rng.randrange(0, 5))}
 
 
+SEEK = """
+import { changedArguments, changedFields, choiceOf } from './fitChoice';
+import { estimatorOf } from './fitEstimate';
+import { remediesOf, togetherOf } from './remedies';
+import { readFileSync } from 'node:fs';
+const word = found => (found === 'no' ? 'out of memory' : found);
+const answers = JSON.parse(readFileSync(0, 'utf8')).map(({ tried, room }) => {
+  const now = choiceOf(tried);
+  const ask = estimatorOf(tried);
+  const single = remediesOf(now, tried, ask, room).map(item => {
+    const said = [...changedFields(now, item.choice), ...changedArguments(now, item.choice)];
+    const code = said.map(([name, value]) => name + '=' + value).join(', ');
+    return [item.name, item.saved, item.live, item.reserved, word(item.word), code];
+  });
+  const together = room === null ? null : togetherOf(now, tried, ask, room);
+  return { single, together: together?.names ?? [], live: together?.remedy.live ?? null };
+});
+process.stdout.write(JSON.stringify(answers));
+"""
+
+
+def test_the_page_proposes_the_remedies_that_python_proposes(tmp_path):
+    rng = random.Random(8)
+    asked, wanted = [], []
+    for _ in range(150):
+        recipe, longest = a_recipe(rng), rng.randrange(200, 4000)
+        recipe = recipe.with_(optim=rng.choice(["adamw_torch", "adamw_torch_fused", "adamw_8bit", "sgd"]))
+        room = rng.choice([None, 8, 16, 24, 48])
+        with comm.alone():
+            made = estimate_recipe(recipe, Lengths.of([longest, longest // 2]), card_gib=room)
+            asked.append({"tried": made.payload()["tried"], "room": made.card})
+        wanted.append(made.remedies())
+    found = run_node(tmp_path, SEEK, asked)
+    for said, remedies in zip(found, wanted, strict=True):
+        assert said["single"] == [
+            [item.name, item.saving, item.live, item.reserved, item.word, _arguments(item.code)]
+            for item in remedies.single
+        ]
+        if remedies.together:
+            assert said["together"] == [item.name for item in remedies.together]
+            assert said["live"] == remedies.after.live
+    assert sum(len(item.single) for item in wanted) > 400 and sum(bool(item.together) for item in wanted) > 10
+
+
+def _arguments(code: str) -> str:
+    """What the lines of a remedy change: the arguments of both calls."""
+    calls = [line.partition("(")[2].removesuffix(")") for line in code.splitlines()]
+    return ", ".join(call for call in calls if call)
+
+
 def test_a_moved_slider_shows_what_python_says_of_the_code_below(tmp_path):
     rng = random.Random(5)
     asked, wanted = [], []
@@ -98,9 +150,7 @@ def test_a_moved_slider_shows_what_python_says_of_the_code_below(tmp_path):
         made = estimate_recipe(changed, longest, device=device, card_gib=room / 2**30)
         wanted.append((made, changed, recipe))
     for said, (made, changed, recipe) in zip(run_node(tmp_path, ASK, asked), wanted, strict=True):
-        shown = (made.estimate.reserved.low + made.estimate.reserved.high) // 2
-        shown += (made.estimate.context.low + made.estimate.context.high) // 2
-        assert (said["live"], said["shown"]) == (made.estimate.hard_minimum, shown)
+        assert (said["live"], said["shown"]) == (made.estimate.hard_minimum, made.nvidia_smi_bytes)
         assert said["word"] == {"out of memory": "no"}.get(made.verdict.word, made.verdict.word)
         same = eval(said["code"].splitlines()[0].removeprefix("recipe = "), {"recipe": _Written(recipe)})
         assert same == (changed if changed != recipe else None)

@@ -321,7 +321,8 @@ def remedies(architecture: Architecture, settings: AnalyticSettings, rows: Rows,
     least = max(1, round(LEAST_SHARE * shown(before)))
 
     def word(changed: Run) -> Word | None:
-        return None if card is None else evaluate(architecture, changed.settings).verdict(card).word
+        made = evaluate(architecture, changed.settings)  # a setting that the formula does not know says so here
+        return None if card is None else made.verdict(card).word
 
     found, applicable = list[Remedy](), list[_Change]()
     for change in TABLE:

@@ -10,7 +10,7 @@ import { estimatorOf } from '../memory/fitEstimate';
 import type { Estimator } from '../memory/fitEstimate';
 import { kindsOf, shownBytes, verdictOf } from '../memory/fitModel';
 import type { Breakdown, FitWord } from '../memory/fitModel';
-import { remediesOf } from '../memory/remedies';
+import { remediesOf, togetherOf } from '../memory/remedies';
 import type { FitCard, FitPayload, FitTried } from '../wire/fit';
 import { codeLine } from './codeLine';
 import { h, liveRegion, on } from './component';
@@ -70,6 +70,8 @@ class FitBar {
   private card: FitCard | null;
   private word: FitWord | null | undefined;
   private frame = 0;
+  /** While a control moves, what takes longer than a frame waits. */
+  private isMoving = false;
 
   constructor(
     private readonly payload: FitPayload,
@@ -218,6 +220,7 @@ class FitBar {
   private move(change: Partial<FitChoice>): void {
     if (this.choice !== null) {
       this.choice = { ...this.choice, ...change };
+      this.isMoving = true;
       cancelAnimationFrame(this.frame);
       this.frame = requestAnimationFrame(() => this.draw());
     }
@@ -225,7 +228,6 @@ class FitBar {
 
   private apply(choice: FitChoice): void {
     this.choice = choice;
-    this.draw();
     this.tell();
   }
 
@@ -253,7 +255,20 @@ class FitBar {
     }
     this.drawMade(room);
     if (trial !== null && choice !== null) {
-      trial.remedies.draw(choice, remediesOf(choice, trial.tried, trial.estimate, room), this.word ?? null);
+      this.propose(trial, choice, room);
+    }
+  }
+
+  private propose(trial: Trial, choice: FitChoice, room: number | null): void {
+    const { estimate, tried } = trial;
+    const word = this.word ?? null;
+    try {
+      const found = remediesOf(choice, tried, estimate, room);
+      const isEnough = word === 'fits' || found.some(remedy => remedy.word === 'fits');
+      const together = isEnough || room === null || this.isMoving ? null : togetherOf(choice, tried, estimate, room);
+      trial.remedies.draw(choice, found, word, together);
+    } catch {
+      trial.remedies.draw(choice, [], word, null);
     }
   }
 
@@ -310,6 +325,7 @@ class FitBar {
   /** The verdict in words, for readers of screens; not while a slider moves. */
   private tell(): void {
     cancelAnimationFrame(this.frame);
+    this.isMoving = false;
     this.draw();
     const words = this.word === null || this.word === undefined ? '' : `${verdictWord(this.word, this.trans)}. `;
     const shown = this.trans.__(

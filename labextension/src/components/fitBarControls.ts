@@ -1,5 +1,5 @@
 /** Sliders and switches: every move is a choice, and nothing is asked of a kernel. */
-import { lengthOf } from '../memory/fitChoice';
+import { choiceOf, lengthOf, withAdapter } from '../memory/fitChoice';
 import type { FitChoice } from '../memory/fitChoice';
 import type { FitTried } from '../wire/fit';
 import { formatNumber, h, on, uniqueId } from './component';
@@ -92,13 +92,15 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
     props.onSettle();
   };
   const longest = tried.packed ? Math.max(tried.longest, (tried.max_length ?? tried.longest) * REACH) : tried.longest;
-  const now = tried.max_length === null ? tried.longest : Math.min(tried.longest, tried.max_length);
+  const limitNow = tried.max_length === null ? tried.longest : Math.min(tried.longest, tried.max_length);
   const batches = stepsOf(BATCHES, [tried.batch], Math.max(16, REACH * tried.batch));
-  const lengths = stepsOf(LENGTHS, [now, tried.longest], longest);
+  const lengths = stepsOf(LENGTHS, [limitNow, tried.longest], longest);
   const ranks = stepsOf(RANKS, [settings.rank], Math.max(256, settings.rank));
   const limit = (value: number): Partial<FitChoice> => ({
     length: value >= tried.longest && !tried.packed && tried.max_length === null ? null : value
   });
+  let current = choiceOf(tried);
+  const now = (): FitChoice => current;
   const sliders = {
     batch: slider(
       trans.__('Batch size'),
@@ -124,10 +126,9 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
     ),
     lora: toggle(
       trans.__('LoRA (off: all weights train)'),
-      flip(lora => ({
-        adapter: lora ? (settings.adapter === 'none' ? 'lora' : settings.adapter) : 'none',
-        ...(lora ? {} : { quantisation: 'none' })
-      })),
+      flip(lora =>
+        withAdapter(now(), lora ? (settings.adapter === 'none' ? 'lora' : settings.adapter) : 'none', tried)
+      ),
       signal
     ),
     quantisation: toggle(
@@ -159,6 +160,7 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
   return {
     node,
     draw: choice => {
+      current = choice;
       const full = choice.adapter === 'none';
       sliders.batch.draw(choice.batch, false);
       sliders.length.draw(

@@ -2,7 +2,7 @@
 import { changedArguments, changedFields, shareCut } from '../memory/fitChoice';
 import type { FitChoice } from '../memory/fitChoice';
 import type { FitWord } from '../memory/fitModel';
-import type { Remedy } from '../memory/remedies';
+import type { Remedy, RemedyName, Together } from '../memory/remedies';
 import type { FitTried } from '../wire/fit';
 import { h, icon, on } from './component';
 import type { Trans } from './component';
@@ -14,12 +14,14 @@ const MOST = 5;
 
 export interface Remedies {
   readonly node: HTMLElement;
-  draw(now: FitChoice, found: readonly Remedy[], word: FitWord | null): void;
+  /** `together` are the fewest changes that fit, where no single one does. */
+  draw(now: FitChoice, found: readonly Remedy[], word: FitWord | null, together: Together | null): void;
 }
 
 interface Line {
   readonly node: HTMLElement;
-  draw(now: FitChoice, remedy: Remedy, largest: number): void;
+  /** `names`: of several changes at once. */
+  draw(now: FitChoice, remedy: Remedy, largest: number, names?: readonly RemedyName[]): void;
 }
 
 const codeOfChange = (now: FitChoice, next: FitChoice): string =>
@@ -54,10 +56,11 @@ function line(
   on(button, 'click', () => next !== null && apply(next), signal);
   return {
     node,
-    draw: (now, remedy, largest) => {
+    draw: (now, remedy, largest, names) => {
       next = remedy.choice;
-      name.textContent = remedyWord(remedy, trans);
-      cost.textContent = costWord(remedy, remedy.name === 'length' ? shareCut(tried, next.length) : null, trans);
+      name.textContent = (names ?? [remedy.name]).map(one => remedyWord({ ...remedy, name: one }, trans)).join(' + ');
+      const cut = remedy.name === 'length' ? shareCut(tried, next.length) : null;
+      cost.textContent = names === undefined ? costWord(remedy, cut, trans) : trans.__('together, the fewest that fit');
       code.textContent = codeOfChange(now, next);
       saving.textContent = `−${unit.text(remedy.saved, 1)} ${unit.name}`;
       bar.style.width = `${((100 * remedy.saved) / largest).toFixed(1)}%`;
@@ -89,11 +92,12 @@ export function fitRemedies(
   const aside = h('span', {}, trans.__('one change each, largest saving first'));
   const none = h('p', { class: 'wb-none-needed' });
   const lines = Array.from({ length: MOST }, () => line(tried, unit, apply, trans, signal));
-  const list = h('ul', { class: 'wb-list' }, ...lines.map(item => item.node));
+  const all = line(tried, unit, apply, trans, signal);
+  const list = h('ul', { class: 'wb-list' }, ...lines.map(item => item.node), all.node);
   const node = h('div', { class: 'wb-fixes' }, h('h4', { class: 'wb-h' }, heading, aside), none, list);
   return {
     node,
-    draw: (now, found, word) => {
+    draw: (now, found, word, together) => {
       const isNeeded = word === 'no' || word === 'tight';
       heading.data = isNeeded ? trans.__('What would make it fit') : trans.__('What would free more');
       none.hidden = isNeeded && found.length > 0;
@@ -101,7 +105,11 @@ export function fitRemedies(
         found.length === 0
           ? trans.__('No single change here saves more.')
           : trans.__('Nothing needed. These would free more:');
-      const largest = found[0]?.saved ?? 1;
+      const largest = Math.max(1, found[0]?.saved ?? 0, together?.remedy.saved ?? 0);
+      all.node.hidden = together === null;
+      if (together !== null) {
+        all.draw(now, together.remedy, largest, together.names);
+      }
       lines.forEach((item, index) => {
         const remedy = found[index];
         item.node.hidden = remedy === undefined;

@@ -79,10 +79,13 @@ export function remedyWord(remedy: Remedy, trans: Trans): string {
   const words: Readonly<Record<RemedyName, () => string>> = {
     checkpointing: () => trans.__('Gradient checkpointing'),
     quantisation: () => trans.__('4-bit weights'),
-    batch: () => trans.__('Batch 1, accumulate %1', formatNumber(choice.accumulation)),
+    batch: () => trans.__('Batch %1, accumulate %2', formatNumber(choice.batch), formatNumber(choice.accumulation)),
     length: () => trans.__('Length %1', formatNumber(choice.length ?? 0)),
     rank: () => trans.__('Rank %1', formatNumber(choice.rank)),
     optimizer: () => trans.__('8-bit optimizer'),
+    'fused optimizer': () => trans.__('Fused optimizer'),
+    'paged optimizer': () => trans.__('Paged 8-bit optimizer'),
+    bfloat16: () => trans.__('Frozen weights in bfloat16'),
     adapter: () => trans.__('LoRA instead of all weights'),
     attention: () => trans.__('Flash attention')
   };
@@ -98,6 +101,9 @@ export function costWord(remedy: Remedy, cut: number | null, trans: Trans): stri
     length: () => (cut === null ? trans.__('cuts longer rows') : trans.__('cuts %1 of rows', formatShare(cut, 1))),
     rank: () => trans.__('a smaller adapter can learn less'),
     optimizer: () => trans.__('moments in 8 bits'),
+    'fused optimizer': () => trans.__('the same updates'),
+    'paged optimizer': () => trans.__('moments move to host memory under pressure'),
+    bfloat16: () => trans.__('rounds the frozen weights'),
     adapter: () => trans.__('only the adapter trains'),
     attention: () => trans.__('same result, needs flash-attn')
   };

@@ -19,6 +19,10 @@ export interface FitChoice {
   readonly checkpointing: boolean;
   readonly optim: string;
   readonly attention: string;
+  /** Of one base weight. */
+  readonly weightBytes: number;
+  /** As it was, or `bfloat16` where frozen weights were float32. */
+  readonly precision: '' | 'bfloat16';
 }
 
 export function choiceOf(tried: FitTried): FitChoice {
@@ -32,13 +36,18 @@ export function choiceOf(tried: FitTried): FitChoice {
     quantisation: settings.quantisation,
     checkpointing: settings.checkpointing,
     optim: settings.optim,
-    attention: settings.attention
+    attention: settings.attention,
+    weightBytes: settings.weight_bytes,
+    precision: ''
   };
 }
 
-/** Tokens of the longest row that is left. */
+/** Tokens of a row of the batch: the longest that is left, or a packed one. */
 export function lengthOf(choice: FitChoice, tried: FitTried): number {
-  return choice.length === null ? tried.longest : Math.min(tried.longest, choice.length);
+  if (choice.length === null) {
+    return tried.longest;
+  }
+  return tried.packed ? choice.length : Math.min(tried.longest, choice.length);
 }
 
 /** Settings of the closed form for a choice. */
@@ -46,7 +55,7 @@ export function settingsOf(choice: FitChoice, tried: FitTried): Settings {
   const before = tried.settings;
   const length = lengthOf(choice, tried);
   const rows = tried.packed ? 1 : choice.batch;
-  const wide = tried.packed ? choice.batch * (choice.length ?? tried.longest) : length;
+  const wide = tried.packed ? choice.batch * length : length;
   const trained = before.scored / Math.max(1, before.rows * before.length);
   return {
     ...before,
@@ -62,15 +71,21 @@ export function settingsOf(choice: FitChoice, tried: FitTried): Settings {
     attention: choice.attention,
     float32_rest: choice.quantisation === before.quantisation ? before.float32_rest : choice.quantisation !== 'none',
     masked: tried.masked ?? (tried.packed || choice.batch > 1),
-    weight_bytes: choice.adapter === before.adapter ? before.weight_bytes : weightBytes(choice, tried)
+    weight_bytes: choice.weightBytes,
+    autocast: before.autocast || choice.precision === 'bfloat16'
   };
 }
 
-function weightBytes(choice: FitChoice, tried: FitTried): number {
-  return tried.settings.autocast && choice.adapter !== 'none' ? 2 : 4;
+/** A choice with another adapter: frozen weights follow the precision, trained ones are float32. */
+export function withAdapter(choice: FitChoice, adapter: string, tried: FitTried): Partial<FitChoice> {
+  const { settings } = tried;
+  const isLow = settings.autocast || choice.precision === 'bfloat16';
+  const weightBytes = adapter === settings.adapter ? settings.weight_bytes : isLow && adapter !== 'none' ? 2 : 4;
+  return { adapter, weightBytes, ...(adapter === 'none' ? { quantisation: 'none' } : {}) };
 }
 
-const quoted = (value: string): string => JSON.stringify(value);
+/** A Python literal. */
+const quoted = (value: string): string => `'${value.replace(/[\\']/g, '\\$&')}'`;
 
 /** Fields of the recipe that a choice changes, as `[name, Python]`. */
 export function changedFields(before: FitChoice, after: FitChoice): readonly (readonly [string, string])[] {
@@ -81,18 +96,20 @@ export function changedFields(before: FitChoice, after: FitChoice): readonly (re
     ['gradient_accumulation_steps', String(before.accumulation), String(after.accumulation)],
     ['max_length', String(before.length ?? 'None'), String(after.length ?? 'None')],
     ['gradient_checkpointing', python(before.checkpointing), python(after.checkpointing)],
-    ['optim', quoted(before.optim), quoted(after.optim)]
+    ['optim', quoted(before.optim), quoted(after.optim)],
+    ['precision', before.precision, after.precision === '' ? '' : quoted(after.precision)]
   ];
   return fields.filter(([, old, value]) => old !== value).map(([name, , value]) => [name, value]);
 }
 
 /** Arguments of `estimate` that a choice changes: what a recipe does not have. */
 export function changedArguments(before: FitChoice, after: FitChoice): readonly (readonly [string, string])[] {
-  const fields: readonly (readonly [string, string, string])[] = [
-    ['quantisation', before.quantisation, after.quantisation],
-    ['attention', before.attention, after.attention]
+  const adapter = after.quantisation === 'nf4' ? 'qlora' : after.adapter;
+  const fields: readonly (readonly [string, string, string, string])[] = [
+    ['attention', before.attention, after.attention, after.attention],
+    ['adapter', before.quantisation, after.quantisation, adapter]
   ];
-  return fields.filter(([, old, value]) => old !== value).map(([name, , value]) => [name, quoted(value)]);
+  return fields.filter(([, old, value]) => old !== value).map(([name, , , value]) => [name, quoted(value)]);
 }
 
 function python(value: boolean): string {
@@ -109,8 +126,12 @@ export function codeOf(
   given: Readonly<Record<string, string>>,
   card: string | null
 ): string {
-  const fields = changedFields(before, after);
   const args = new Map(Object.entries(given));
+  // where the call names the adapter, the recipe's is not asked
+  const fields = changedFields(before, after).filter(([field]) => field !== 'adapter' || !args.has('adapter'));
+  if (args.has('adapter') && before.adapter !== after.adapter) {
+    args.set('adapter', quoted(after.adapter));
+  }
   changedArguments(before, after).forEach(([name, value]) => args.set(name, value));
   const [name, value] = card?.split(/=(.*)/s) ?? [];
   if (name !== undefined && value !== undefined) {

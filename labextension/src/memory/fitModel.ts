@@ -62,7 +62,9 @@ export type FitWord = 'fits' | 'tight' | 'no';
 export const middle = (span: Span): number => Math.floor((span.low + span.high) / 2);
 
 /** What nvidia-smi will most likely show. */
-export const shownBytes = (made: Breakdown): number => middle(made.reserved) + middle(made.context);
+export function shownBytes({ context, reserved }: Breakdown): number {
+  return middle({ low: reserved.low + context.low, high: reserved.high + context.high });
+}
 
 /** Whether a step fits into `room` bytes (`Estimate.verdict` of workbench/memory/figures.py). */
 export function verdictOf(made: Breakdown, room: number): FitWord {
