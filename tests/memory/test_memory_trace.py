@@ -72,7 +72,7 @@ def test_a_plan_trains_what_the_recipe_says():
 
 
 def test_what_is_not_traced_is_said():
-    for changes in ({"method": "grpo"}, {"attention": "flex_attention"}):
+    for changes in ({"method": "ppo"}, {"attention": "flex_attention"}, {"generator": "vllm"}):
         with pytest.raises(RecipeError, match="WB810"):
             plan(**changes)
     with pytest.raises(RecipeError, match="WB806"):
@@ -185,6 +185,25 @@ def test_other_families_are_traced(config):
     assert {"forward", "backward", "optimizer"} <= {moment.phase for moment in found.moments}
     eager = config["model_type"] == "gemma2"
     assert any("eager is traced" in note for note in found.notes) == eager
+
+
+@pytest.mark.training
+def test_an_engine_beside_the_trainer_holds_its_share_until_it_sleeps():
+    share = 2**30
+    lora = {"peft_type": "LORA", "r": 4, "target_modules": ["q_proj"]}
+    fields = {"method": "grpo", "adapter": lora, "prompt": 16, "generator": "vllm", "vllm_bytes": share}
+    awake = {moment.phase: moment for moment in trace_plan(plan(**fields)).moments}
+    asleep = {moment.phase: moment for moment in trace_plan(plan(**fields, vllm_sleeps=True)).moments}
+    assert {"generate", "score", "forward", "backward", "optimizer"} <= set(awake)
+    for phase in ("score", "forward", "backward", "optimizer"):
+        assert awake[phase].bytes - asleep[phase].bytes == share
+    assert asleep["generate"].parts["generation"] >= share
+
+
+@pytest.mark.training
+def test_values_that_trl_refuses_together_are_said():
+    with pytest.raises(RecipeError, match=r"divisible by num_generations.*WB810"):
+        TRACER.ask(plan(method="grpo", arguments={"num_generations": 3}))
 
 
 @pytest.mark.training
@@ -347,7 +366,7 @@ def test_the_command_prints_the_figures_of_a_trace(tmp_path, capsys):
     assert (traced_values["kind"], traced_values["batch"]["rows"]) == ("traced", 3)
     assert main(["estimate", str(path), "--length", "64", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "analytic"
-    assert main(["estimate", str(path), "--length", "64", "--method", "trace", "--plan", "task=grpo"]) == 2
+    assert main(["estimate", str(path), "--length", "64", "--method", "trace", "--plan", "task=ppo"]) == 2
     assert "WB810" in capsys.readouterr().err
 
 

@@ -180,3 +180,158 @@ def test_so_it_is_with_reentrant_checkpointing(method, tmp_path):
         method, True, tmp_path, bf16=False, gradient_checkpointing=True, gradient_checkpointing_kwargs=kind
     )
     assert traced(method, True, checkpointing=True, reentrant=True).live == real
+
+
+PROMPT, ANSWER = 20, 12
+
+
+def online_trainer(method, adapter, folder, live, **arguments):
+    """TRL's GRPO or RLOO on the CPU, told the ids of its prompts; answers come from transformers' generate."""
+    import torch
+    import trl
+    from peft import LoraConfig
+    from transformers import AutoTokenizer
+
+    from workbench.tiny_llama import model_path
+
+    torch.manual_seed(0)
+    kind = getattr(trl, f"{method}Trainer")
+    generated = []
+
+    class Told(kind):
+        def _tokenize_prompts(self, prompts):
+            return [[5] * PROMPT for _ in prompts], None, {}
+
+        def _generate_single_turn(self, *args):
+            live.peak = live.now
+            found = super()._generate_single_turn(*args)
+            generated.append(live.peak)
+            ids = found[0] if isinstance(found, tuple) else found
+            assert {len(row) for row in ids} == {ANSWER}  # no answer ended early
+            return found
+
+    from datasets import Dataset
+
+    made = Told(
+        model=model("sft"),
+        reward_funcs=lambda completions, **_: [float(index % 2) for index in range(len(completions))],
+        args=getattr(trl, f"{method}Config")(
+            output_dir=str(folder),
+            per_device_train_batch_size=4,
+            num_generations=4,
+            max_completion_length=ANSWER,
+            max_steps=2,
+            use_cpu=True,
+            optim="adamw_torch",
+            report_to="none",
+            disable_tqdm=True,
+            save_strategy="no",
+            logging_steps=1,
+            bf16=False,
+            dataloader_pin_memory=False,
+            **arguments,
+        ),
+        train_dataset=Dataset.from_list([{"prompt": "a"}] * 8),
+        processing_class=AutoTokenizer.from_pretrained(str(model_path())),
+        peft_config=LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM") if adapter else None,
+    )
+    return made, generated
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(
+    ("method", "adapter", "checkpointing"), [("GRPO", True, False), ("GRPO", False, True), ("RLOO", True, True)]
+)
+def test_so_is_the_update_of_methods_that_generate_and_their_generation(method, adapter, checkpointing, tmp_path):
+    live = LiveBytes()
+    arguments = {"beta": 0.0, "gradient_checkpointing": checkpointing}
+    made, generated = online_trainer(method, adapter, tmp_path, live, **arguments)
+    for tensor in (*made.model.parameters(), *made.model.buffers()):
+        live.see(tensor)
+    updated = []
+    step = made.training_step
+
+    def stepped(*args, **kwargs):
+        found = step(*args, **kwargs)
+        updated.append(live.peak)
+        return found
+
+    made.training_step = stepped
+    with live.watch:
+        made.train()
+    recipe = Recipe(per_device_train_batch_size=4, gradient_checkpointing=checkpointing)
+    fields = {"device": "cpu", "attention": "eager", "dtype": "float32", "autocast": False, "prompt": PROMPT}
+    plan = Plan(
+        CONFIG,
+        recipe.to_dict(),
+        [[PROMPT + ANSWER] * 4],
+        method=method.lower(),
+        adapter=LORA if adapter else None,
+        arguments={"beta": 0.0, "num_generations": 4},
+        **fields,
+    )
+    found = Trace.from_dict(plan, TRACER.ask(plan))
+    phases = {moment.phase: moment.bytes for moment in found.moments}
+    assert found.live == max(*updated, live.peak)
+    # copies of the prompts to the device, which a CPU does not make; in float32 the logits alone are 16 times that
+    assert 0 <= phases["generate"] - max(generated) < 4096
+
+
+def orpo_or_cpo(method, adapter, folder, **arguments):
+    """TRL's trainer on the CPU with rows written out by hand."""
+    from importlib import import_module
+
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoTokenizer
+
+    from workbench.tiny_llama import model_path
+
+    module = import_module(f"trl.experimental.{method.lower()}")
+
+    def written(self, row, *_):
+        half, length = row["length"] // 2, row["length"]
+        found = {"prompt_input_ids": [5] * half, "prompt_attention_mask": [1] * half}
+        for side in ("chosen", "rejected"):
+            found |= {f"{side}_input_ids": [5] * length, f"{side}_attention_mask": [1] * length}
+            found[f"{side}_labels"] = [-100] * half + [5] * (length - half)
+        return found
+
+    kind = type(f"{method}Trainer", (getattr(module, f"{method}Trainer"),), {"tokenize_row": written})
+    made = [{"prompt": "a", "chosen": "a", "rejected": "a", "length": length} for length in (*LENGTHS, *LENGTHS)]
+    config = getattr(module, f"{method}Config")(
+        output_dir=str(folder),
+        per_device_train_batch_size=2,
+        max_steps=2,
+        max_length=None,
+        use_cpu=True,
+        bf16=False,
+        optim="adamw_torch",
+        train_sampling_strategy="sequential",
+        report_to="none",
+        disable_tqdm=True,
+        save_strategy="no",
+        logging_steps=1,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        **arguments,
+    )
+    return kind(
+        model=model("sft"),
+        args=config,
+        train_dataset=Dataset.from_list(made),
+        processing_class=AutoTokenizer.from_pretrained(str(model_path())),
+        peft_config=LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM") if adapter else None,
+    )
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(("method", "adapter", "checkpointing"), [("ORPO", True, False), ("CPO", False, True)])
+def test_so_are_the_experimental_preference_methods(method, adapter, checkpointing, tmp_path):
+    made = orpo_or_cpo(method, adapter, tmp_path, gradient_checkpointing=checkpointing)
+    live = LiveBytes()
+    for tensor in (*made.model.parameters(), *made.model.buffers()):
+        live.see(tensor)
+    with live.watch:
+        made.train()
+    assert traced(method.lower(), adapter, checkpointing=checkpointing).live == live.peak

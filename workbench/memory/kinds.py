@@ -44,6 +44,7 @@ OF_PART: Mapping[str, str] = {
     "recomputed activations": ACTIVATIONS,
     "forward temporaries": ACTIVATIONS,
     "backward temporaries": ACTIVATIONS,
+    "scoring temporaries": ACTIVATIONS,
     "loss": LOGITS,
     "head gradient sum": LOGITS,
     "kept outputs": LOGITS,

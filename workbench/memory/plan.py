@@ -12,7 +12,10 @@ from typing import Any, cast
 from workbench.errors import RecipeError
 from workbench.recipes import Recipe
 
-METHODS = ("sft", "dpo", "kto", "reward")
+METHODS = ("sft", "dpo", "kto", "reward", "orpo", "cpo", "grpo", "rloo")
+ONLINE = ("grpo", "rloo")
+"""Methods that generate their answers."""
+GENERATORS = ("transformers", "vllm")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 
 
@@ -40,6 +43,11 @@ class Plan:
         documents: Tokens of a document in packed rows.
         steps: Optimiser steps; the first one creates the optimiser's state.
         empties_cache: Whether torch.cuda.empty_cache() follows every step of a plain loop.
+        prompt: Tokens of the prompt where answers are generated; half of the longest row if None. A row is prompt and
+            answer.
+        generator: `transformers` is `model.generate` with its cache; `vllm` an engine in the same process.
+        vllm_bytes: What that engine holds of the device: its share of the card (vllm_gpu_memory_utilization).
+        vllm_sleeps: Whether it gives its memory back while TRL trains (vllm_enable_sleep_mode).
         arguments: Further fields of the trainer's config.
     """
 
@@ -62,6 +70,10 @@ class Plan:
     documents: int = 512
     steps: int = 2
     empties_cache: bool = False
+    prompt: int | None = None
+    generator: str = "transformers"
+    vllm_bytes: int = 0
+    vllm_sleeps: bool = False
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
@@ -75,6 +87,12 @@ class Plan:
             raise RecipeError(
                 f"Attention {self.attention!r} is not traced.",
                 remedy=f"Use one of {', '.join(ATTENTIONS)}.",
+                code="WB810",
+            )
+        if self.generator not in GENERATORS or (self.generator == "vllm" and self.vllm_bytes <= 0):
+            raise RecipeError(
+                f"Generation by {self.generator!r} with {self.vllm_bytes} bytes is not traced.",
+                remedy="Use transformers, or vllm with vllm_bytes: its share of the card, 0.3 of it in TRL.",
                 code="WB810",
             )
         if not self.batches or not all(batch and min(batch) >= 2 for batch in self.batches):
@@ -97,7 +115,9 @@ class Plan:
         device = str(changes.get("device", "cuda"))
         low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device == "cuda")
         frozen = recipe.adapter == "lora"
-        steps = min(recipe.gradient_accumulation_steps, 2)
+        steps = recipe.gradient_accumulation_steps
+        if changes.get("method") not in ONLINE:  # these generate for all micro batches at once
+            steps = min(steps, 2)
         if "adapter" in changes:
             words = adapter_words(changes["adapter"], recipe)
             changes = {**words, **changes, "adapter": words["adapter"]}
@@ -116,6 +136,22 @@ class Plan:
     def micro_batches(self) -> int:
         """Micro batches of an optimiser step."""
         return int(self.recipe.get("gradient_accumulation_steps", 1))
+
+    @property
+    def rows(self) -> int:
+        """Rows of the largest micro batch."""
+        return max(len(batch) for batch in self.batches)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of a prompt where answers are generated."""
+        longest = max(max(batch) for batch in self.batches)
+        return longest // 2 if self.prompt is None else min(self.prompt, longest - 1)
+
+    @property
+    def completion(self) -> int:
+        """Tokens of an answer where answers are generated."""
+        return max(max(batch) for batch in self.batches) - self.prompt_tokens
 
     def documents_of(self, length: int) -> list[int]:
         """Lengths of the documents of a packed row."""

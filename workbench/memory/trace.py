@@ -199,6 +199,8 @@ PHASE_CATEGORIES = {
     LOSS_BACKWARD: "loss backward temporaries",
     "backward": "backward temporaries",
     "optimizer": "optimizer temporaries",
+    "generate": "generation",
+    "score": "scoring temporaries",
 }
 
 

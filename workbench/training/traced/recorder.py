@@ -37,6 +37,7 @@ class Recorder(TorchDispatchMode):
         made: For key k, `made[k - 1]` is (bytes, phase, module, operator).
         category: Key -> category, where it is known better than by its phase.
         closed: Whether the log is complete; what goes away later is no part of the steps.
+        follows: Key of a storage -> key that is freed in its place.
         notes: What the trace takes for granted about this model or adapter, in sentences.
         scratch: Thread -> bytes of workspace that its first matrix product takes and keeps.
     """
@@ -57,6 +58,7 @@ class Recorder(TorchDispatchMode):
         self.shapes = ShapeMemory()
         self.scratch: dict[str, int] = {}
         self._keys: dict[int, tuple[int, Any]] = {}
+        self.follows: dict[int, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.operators += 1
@@ -119,6 +121,27 @@ class Recorder(TorchDispatchMode):
         if key:
             self.category[key] = category
 
+    def take(self, size: int, category: str = "", origin: tuple[str, str, Any] | None = None) -> int:
+        """Count bytes that no tensor of this process stands for; their key gives them back. 0 bytes have key 0.
+
+        Args:
+            size: Bytes.
+            category: What they are for, where that is known.
+            origin: Phase, module and operator; those of now if None.
+        """
+        if not size:
+            return 0
+        self.made.append((size, *(origin or (self.phase, "", category))))
+        key = len(self.made)
+        if category:
+            self.category[key] = category
+        self._event(key, size)
+        return key
+
+    def give(self, key: int) -> None:
+        """Give back what `take` counted, or a storage before its time."""
+        self._event(key, -self.made[key - 1][0])
+
     def empty_cache(self) -> None:
         """torch.cuda.empty_cache()."""
         self._event(0, 0)
@@ -126,6 +149,9 @@ class Recorder(TorchDispatchMode):
     def _event(self, key: int, size: int) -> None:
         if self.closed:
             return
+        if size < 0 and key in self.follows:  # its place was taken by a larger one
+            key = self.follows.pop(key)
+            size = -self.made[key - 1][0]
         self.events.append((key, size))
         self.phases.append(self.phase)
 

@@ -29,6 +29,10 @@ def rows_of(plan: Plan) -> Any:
         if plan.packed:
             made = [{**row, "seq_lengths": plan.documents_of(len(row["input_ids"]))} for row in made]
         return Dataset.from_list(made)
+    if plan.method in ("grpo", "rloo"):
+        return Dataset.from_list([{"prompt": "a"} for _ in range(8 * len(lengths))])
+    if plan.method in ("orpo", "cpo"):
+        return Dataset.from_list([{"prompt": "a", "chosen": "a", "rejected": "a", "length": n} for n in lengths])
     halves = [(length // 2, length - length // 2) for length in lengths]
     if plan.method == "dpo":
         return Dataset.from_list([_pair([TOKEN] * a, [TOKEN] * b) for a, b in halves])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from workbench.errors import RecipeError
-from workbench.memory.plan import Plan
+from workbench.memory.plan import ONLINE, Plan
 from workbench.recipes import Recipe
-from workbench.training.traced import adapters, models
+from workbench.training.traced import adapters
 from workbench.training.traced.building import Building
+from workbench.training.traced.methods import config_of, reference, trainer_class
 from workbench.training.traced.naming import name_trainer_phases, see_model, tensors_of
+from workbench.training.traced.online import separate_reference
 from workbench.training.traced.recorder import Recorder
 from workbench.training.traced.rows import rows_of, tokenizer
 from workbench.training.trainer_setup import training_arguments
@@ -36,12 +38,15 @@ class TrainerLoop:
         _ = arguments.device  # makes the state that is changed next
         PartialState().device = torch.device("meta")
         extra: dict[str, Any] = {}
-        if plan.method in ("dpo", "kto") and not plan.adapter:
-            extra["ref_model"] = models.of_plan(plan, [])
-        with Building() as building:
+        if (separate := reference(plan)) is not None:
+            extra["ref_model"] = separate
+        if plan.method in ONLINE:
+            extra["reward_funcs"] = reward
+        loading = separate_reference(plan) if plan.method in ONLINE else nullcontext()
+        with loading, Building() as building:
             if plan.adapter:
                 extra["peft_config"] = building.prepared(adapters.adapter(self._adapter_values(), recorder.notes))
-            self.trainer = _trainer_class(plan.method)(
+            self.trainer = trainer_class(plan, recorder)(
                 model=self.model,
                 args=arguments,
                 train_dataset=rows_of(plan),
@@ -49,7 +54,7 @@ class TrainerLoop:
                 **extra,
             )
         self.trainer.remove_callback(PrinterCallback)
-        if plan.device == "cpu":
+        if plan.device == "cpu" and plan.method not in ONLINE:
             self.trainer.data_collator = _moved(self.trainer.data_collator)
         self.model = self.trainer.model
 
@@ -62,9 +67,11 @@ class TrainerLoop:
         recipe = Recipe.from_dict({**plan.recipe, "precision": "bfloat16" if plan.autocast else "float32"})
         made = training_arguments(recipe, self.folder, packed=plan.packed)
         if plan.method != "sft":
-            made = _config_of(plan.method, made)
+            made = config_of(plan, made)
         for name, value in {**FIXED, **plan.arguments}.items():
             setattr(made, name, value)
+        if plan.method in ONLINE:
+            made.train_sampling_strategy = "random"  # its sampler repeats prompts; all are alike
         made.max_steps = plan.steps
         if recipe.gradient_checkpointing:
             made.gradient_checkpointing_kwargs = {"use_reentrant": plan.reentrant}
@@ -78,8 +85,17 @@ class TrainerLoop:
         reference = getattr(self.trainer, "ref_model", None)
         if reference is not None:
             see_model(recorder, reference, category="reference model")
+        if self.plan.method in ONLINE:
+            recorder.see(self.trainer.reward_weights, "setup")  # stays in host memory
         name_trainer_phases(recorder, self.trainer)
+        if self.plan.generator == "vllm":
+            self.trainer.use_vllm = True  # scores what another engine sampled
         self.trainer.train()
+
+
+def reward(completions: list[Any], **_: Any) -> list[float]:
+    """Rewards that differ within a group."""
+    return [float(index % 2) for index in range(len(completions))]
 
 
 def _moved(collate: Any) -> Any:
@@ -103,35 +119,3 @@ FIXED: dict[str, Any] = {
 def _device(arguments: Any) -> Any:
     super(type(arguments), arguments).device  # noqa: B018  # sets the distributed state up
     return torch.device("meta")
-
-
-def _trainer_class(method: str) -> Any:
-    import trl
-
-    classes = {"sft": "SFTTrainer", "dpo": "DPOTrainer", "kto": "KTOTrainer", "reward": "RewardTrainer"}
-    if method not in classes:
-        raise RecipeError(
-            f"Steps of method {method!r} are not traced yet.",
-            remedy=f"Traced are {', '.join(classes)}; the analytic estimate knows sft.",
-            code="WB810",
-        )
-    found = getattr(trl, classes[method])
-    if method in ("dpo", "kto"):  # the rows are token ids already, which these two cannot be told
-        return type(found.__name__, (found,), {"_prepare_dataset": lambda self, dataset, *args: dataset})
-    return found
-
-
-def _config_of(method: str, sft: Any) -> Any:
-    """The config of another method with all values that it shares with SFT's."""
-    from dataclasses import fields
-
-    import trl
-
-    _trainer_class(method)
-    maker = getattr(trl, {"dpo": "DPOConfig", "kto": "KTOConfig", "reward": "RewardConfig"}[method])
-    from transformers import TrainingArguments
-
-    shared = {field.name for field in fields(TrainingArguments) if field.init}
-    skipped = {"output_dir", "eval_strategy"}
-    values = {name: getattr(sft, name) for name in shared - skipped if hasattr(sft, name)}
-    return maker(output_dir=sft.output_dir, max_length=None, **values)
