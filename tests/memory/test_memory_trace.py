@@ -11,6 +11,7 @@ from workbench.memory.alloc_conf import MIB, Settings
 from workbench.memory.architecture import of_model, read_config
 from workbench.memory.plan import Plan, adapter_of
 from workbench.memory.presets import PRESETS
+from workbench.memory.settings import AnalyticSettings
 from workbench.memory.trace import Trace, layer_name
 from workbench.memory.traced import assumptions_of, estimate_of
 from workbench.recipes import Recipe
@@ -84,7 +85,7 @@ def test_statics_are_those_of_the_real_objects():
     found = trace_plan(plan(Recipe(per_device_train_batch_size=2, r=8)))
     parts = found.moments[0].parts
     architecture = of_model("tiny-llama")
-    adapter = 4 * architecture.adapter_parameters(Recipe(r=8))
+    adapter = 4 * architecture.adapter_parameters(AnalyticSettings(rank=8))
     sizes = [size for key, (size, *_) in enumerate(found.made, 1) if found.named.get(key) == "adapter"]
     assert sum(sizes) == adapter
     weights = [size for key, (size, *_) in enumerate(found.made, 1) if found.named.get(key) == "weights"]

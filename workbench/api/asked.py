@@ -18,6 +18,7 @@ from workbench.memory.sharding import assumptions_of
 from workbench.memory.trace import Trace
 from workbench.memory.traced import estimate_of
 from workbench.recipes import Recipe
+from workbench.tokens.pack import TrainRow, epoch_order
 
 Method = Literal["analytic", "trace"]
 Device = Literal["cuda", "cpu"]
@@ -43,6 +44,7 @@ class Asked:
     device: Device
     options: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    trained: int | None = None
 
     @property
     def lengths(self) -> Lengths | None:
@@ -53,7 +55,7 @@ class Asked:
     def batch(self) -> BatchShape:
         """The largest micro batch."""
         longest = self.longest.longest if isinstance(self.longest, Lengths) else self.longest
-        return BatchShape.of(self.recipe, longest)
+        return BatchShape.of(self.recipe, longest, self.trained)
 
     def answer(self, method: Method) -> Answer:
         """By the closed form, or by a trace of a middling and of the largest batch."""
@@ -102,20 +104,31 @@ class Asked:
         return [ordered[len(ordered) // 2], [max(2, batch.length)] * batch.rows]
 
 
-def largest_batches(bound: Any) -> tuple[list[list[int]], float]:
-    """Row lengths of a middling and of the largest micro batch of the first epoch, and the share of trained tokens."""
-    batches = bound.enc.batches(bound.recipe, epoch=0)
-    found = sorted(batches, key=lambda batch: len(batch.arrays["input_ids"]) * len(batch.arrays["input_ids"][0]))
-    if not found:
-        return [[2]], 1.0
-    largest = found[-1].arrays
-    labels = [label for row in largest["labels"] for label in row]
-    share = sum(label != -100 for label in labels) / max(1, len(labels))
-    return [_lengths(found[len(found) // 2].arrays), _lengths(largest)], share
+def epoch_batches(bound: Any) -> list[list[TrainRow]]:
+    """Rows of every micro batch of the first epoch, in training order."""
+    rows, size = bound.enc.train_rows, bound.recipe.per_device_train_batch_size
+    order = epoch_order(len(rows), bound.recipe.seed, 0)
+    return [[rows[i] for i in order[at : at + size]] for at in range(0, len(order), size)]
 
 
-def _lengths(arrays: Any) -> list[int]:
-    """Tokens of every row of a batch, without padding."""
-    masks = arrays.get("attention_mask")
-    rows = arrays["input_ids"] if masks is None else [[bit for bit in row if bit] for row in masks]
-    return [max(2, len(row)) for row in rows]
+def by_size(bound: Any) -> list[list[TrainRow]]:
+    """The same, the batch with most tokens last, padding included; a batch without rows where there are none."""
+    packed = bound.recipe.packing != "none"
+
+    def size(batch: list[TrainRow]) -> int:
+        lengths = [len(row.input_ids) for row in batch]
+        return sum(lengths) if packed else len(lengths) * max(lengths)
+
+    return sorted(epoch_batches(bound), key=size) or [[]]
+
+
+def lengths_of(batch: list[TrainRow], *, packed: bool) -> list[int]:
+    """Tokens of the rows of a batch as the model gets them: packed rows are joined into one."""
+    lengths = [len(row.input_ids) for row in batch] or [2]
+    return [max(2, sum(lengths))] if packed else [max(2, length) for length in lengths]
+
+
+def scored_share(batch: list[TrainRow]) -> float:
+    """Share of the tokens that have a label; padding is not counted."""
+    labels = [label for row in batch for label in row.labels]
+    return sum(label != -100 for label in labels) / max(1, len(labels))

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from workbench.api.asked import Answer, Asked, Device, Method, largest_batches
+from workbench.api.asked import Answer, Asked, Device, Method, by_size, lengths_of, scored_share
 from workbench.api.fit_bar import FitBar
 from workbench.errors import RecipeError
 from workbench.memory.architecture import of_model
+from workbench.memory.calibration import refined
 from workbench.memory.cards import CARDS, Card
 from workbench.memory.figures import Estimate, Verdict, gib
 from workbench.memory.kinds import by_kind
@@ -27,6 +28,7 @@ from workbench.memory.traced import assumptions_of, phases_of
 from workbench.recipes import Recipe
 
 if TYPE_CHECKING:
+    from workbench.api.measure import Measurement
     from workbench.api.recipe import BoundRecipe
 
 SMALLEST_CARDS = 3
@@ -46,6 +48,7 @@ class MemoryEstimate(FitBar):
         lengths: Lengths of the rows, where they are known.
         options: What was said beside the recipe.
         notes: Sentences on how the recipe was read.
+        bound: The recipe with its rows, where it was made of them.
     """
 
     estimate: Estimate
@@ -57,6 +60,7 @@ class MemoryEstimate(FitBar):
     lengths: Lengths | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notes: tuple[str, ...] = ()
+    bound: BoundRecipe | None = field(default=None, repr=False, compare=False)
 
     @property
     def card(self) -> int | None:
@@ -110,6 +114,24 @@ class MemoryEstimate(FitBar):
         """What nvidia-smi will show, the middle of the interval."""
         return (self.estimate.shown.low + self.estimate.shown.high) // 2
 
+    @property
+    def by_component(self) -> dict[str, int]:
+        """Live bytes at the highest moment by kind (`workbench.memory.kinds`)."""
+        return by_kind(self.estimate.peak.parts)
+
+    def measure(self, root: str | None = None) -> Measurement:
+        """Run two real steps on the longest batch in the background, as `recipe.launch` would; returns at once.
+
+        Args:
+            root: Where the run is made; None is `measured` in the folder of runs.
+
+        Raises:
+            RecipeError: WB821 without rows, or for options that a launch does not have.
+        """
+        from workbench.api.measure import measure
+
+        return measure(self, root)
+
     # What else would do
 
     @cached_property
@@ -124,10 +146,10 @@ class MemoryEstimate(FitBar):
     @cached_property
     def sharded(self) -> Sharded | None:
         """What ranks own and what lies in host memory, by the closed form; None on one device."""
-        sharding = sharding_of(self._settings)
+        sharding = sharding_of(self.settings)
         if sharding.strategy == "none":
             return None
-        return estimate_sharded(of_model(self.recipe.model), self._settings, sharding)
+        return estimate_sharded(of_model(self.recipe.model), self.settings, sharding)
 
     def _over_ranks(self) -> dict[str, Any]:
         if not any(self.options.get(name) for name in SPREAD) or self.sharded is None:
@@ -206,7 +228,7 @@ class MemoryEstimate(FitBar):
             "live_bytes": self.live_bytes,
             "reserved_bytes": self.reserved_bytes,
             "nvidia_smi_bytes": self.nvidia_smi_bytes,
-            "by_component": by_kind(made.peak.parts),
+            "by_component": self.by_component,
             "phases": self._phases(),
             "verdict": verdict.word if verdict else None,
             "reason": verdict.reason
@@ -277,12 +299,17 @@ def estimate(
     """
     card, notes = pick_card(gpu, card_gib), tuple(options.pop("notes", ()))
     lengths = Lengths.of([len(row.input_ids) for row in bound.enc.train_rows] or [1])
+    packed, batches = bound.recipe.packing != "none", by_size(bound)
+    largest, middling = batches[-1], batches[len(batches) // 2]
+    # on the CPU TRL's fused head computes every position, on CUDA those with a label
+    labels = [label for row in largest for label in row.labels] if device == "cuda" else []
+    trained = sum(label != -100 for label in labels) or None
     if method == "trace":
-        batches, share = largest_batches(bound)
-        asked = Asked(bound.recipe, lengths, device, {"scored_share": share, **options}, notes)
-        return _made(asked, asked.trace(batches), card)
-    asked = Asked(bound.recipe, lengths, device, options, notes)
-    return _made(asked, asked.answer(method), card)
+        options = {"scored_share": scored_share(largest), **options}
+    asked = Asked(bound.recipe, lengths, device, options, notes, trained)
+    traced = [lengths_of(middling, packed=packed), lengths_of(largest, packed=packed)]
+    answer = asked.trace(traced) if method == "trace" else asked.answer(method)
+    return _made(asked, answer, card, bound)
 
 
 def estimate_recipe(
@@ -312,9 +339,10 @@ def estimate_recipe(
     return _made(asked, asked.answer(method), card)
 
 
-def _made(asked: Asked, answer: Answer, card: Card | None) -> MemoryEstimate:
+def _made(asked: Asked, answer: Answer, card: Card | None, bound: BoundRecipe | None = None) -> MemoryEstimate:
+    made, learned = refined(answer.estimate, card)
     return MemoryEstimate(
-        answer.estimate,
+        made,
         asked.recipe,
         answer.batch,
         card,
@@ -322,5 +350,6 @@ def _made(asked: Asked, answer: Answer, card: Card | None) -> MemoryEstimate:
         answer.seconds,
         asked.lengths,
         asked.options,
-        answer.notes,
+        (*answer.notes, *learned),
+        bound,
     )

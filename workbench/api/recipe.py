@@ -94,6 +94,7 @@ class BoundRecipe:
             DataError: WB560 where no row has a trained token.
             ModelError, RecipeError: Where the run could not even start.
         """
+        from workbench.api.measure import prediction
         from workbench.training.launchers import launch
 
         rows = self.enc.train_rows
@@ -113,6 +114,7 @@ class BoundRecipe:
             "samples": {"prompts": job_samples(samples), "every": every, "max_new_tokens": max_new_tokens},
             "capture": steps,
             "threads": threads,
+            "memory": {"predicted": prediction(self)},
             "name": f"{Path(self.recipe.model).name}, {_adapter_name(self.recipe)}",
         }
         started = launch(job, training_table(rows), spare=warm(), expected=self.expected(steps))

@@ -19,6 +19,7 @@ from workbench.views.run_card import finite, payload, plain_text, static_html
 
 if TYPE_CHECKING:
     from workbench.api.batches import ShownBatch
+    from workbench.api.measure import RunMemory
     from workbench.api.recipe import BoundRecipe
     from workbench.widgets.run import RunCard
 
@@ -108,6 +109,13 @@ class LiveRun(Showable, Run):
         series = self.snapshot()["series"]
         figure = go.Figure(go.Scatter(x=series["step"], y=series["loss"], mode="lines", name="loss"))
         return figure.update_layout(title=f"{self.id} {self.name}", xaxis_title="step", yaxis_title="loss")
+
+    @property
+    def memory(self) -> RunMemory:
+        """What was predicted and what was measured; `run.memory.compare()` sets them side by side."""
+        from workbench.api.measure import run_memory
+
+        return run_memory(self)
 
     def widget(self) -> RunCard:
         """The card as a widget, for hosts that show widgets but have no Jupyter server (VS Code, Colab, marimo)."""

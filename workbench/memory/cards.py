@@ -41,6 +41,7 @@ class Card:
         nominal: The size on the box, in words.
         source: Where the figures come from.
         taken: Bytes that other processes hold now; 0 for a card from the table.
+        local: What the driver calls it, for a card of this machine; empty for one from the table.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Card:
     nominal: str
     source: str
     taken: int = 0
+    local: str = ""
 
     @property
     def free(self) -> int:

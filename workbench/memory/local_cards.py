@@ -5,6 +5,7 @@ Imports no torch and makes no CUDA context, so that looking takes no GPU memory.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
@@ -30,6 +31,11 @@ def local_cards() -> tuple[Card, ...]:
     return tuple(card for line in answer.splitlines() if (card := read_line(line)) is not None)
 
 
+def has_gpu() -> bool:
+    """Whether this machine has a driver for NVIDIA GPUs and shows them to programs; asks nothing."""
+    return shutil.which("nvidia-smi") is not None and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+
+
 def read_line(line: str) -> Card | None:
     """A card from a line of nvidia-smi's CSV; None where it does not say its memory (MIG, a failed card)."""
     parts = [part.strip() for part in line.split(",")]
@@ -41,7 +47,7 @@ def read_line(line: str) -> Card | None:
     known = next((card for card in CARDS.values() if card.driver_bytes == total), None)
     seen = known.bytes if known else total - DRIVER_KEEPS
     source = "nvidia-smi of this machine; torch's share " + (f"as for {known.name}" if known else "0.48 GiB less")
-    return Card(f"{name}, GPU {index} here", seen, total, f"{total // MIB} MiB", source, taken=used)
+    return Card(f"{name}, GPU {index} here", seen, total, f"{total // MIB} MiB", source, taken=used, local=name)
 
 
 def freest_local_card() -> Card:

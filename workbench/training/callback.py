@@ -23,6 +23,7 @@ from workbench.training import checkpoint
 from workbench.training.attempt import Attempt
 from workbench.training.commands import Command
 from workbench.training.forward_hook import Captures, ForwardWatch
+from workbench.training.memory_watch import MemoryWatch
 from workbench.training.pace import Memory, Pace
 from workbench.training.sample import Request, Sampler
 from workbench.training.trainer_setup import live_setup
@@ -37,6 +38,7 @@ class RunCallback(TrainerCallback):
     Attributes:
         outcome: State to log when training returns: `completed`, or `stopped`.
         watch: The forward hook; set by `attach`.
+        memory: The run's memory beside its prediction.
     """
 
     def __init__(self, attempt: Attempt) -> None:
@@ -44,6 +46,7 @@ class RunCallback(TrainerCallback):
         self.outcome = "completed"
         self.trainer: Any = None
         self.watch: ForwardWatch
+        self.memory = MemoryWatch(attempt.dir.name, attempt.job, attempt.log.emit)
         self._sampler: Sampler
         self._samples: dict[str, Any] = attempt.job.get("samples") or {}
         self._signals = 0
@@ -148,6 +151,7 @@ class RunCallback(TrainerCallback):
         self._emit("step", step=step, **counts, **timing, **self._memory.read())
         for members in batches.events:
             self._emit("batch", **members)
+        self.memory.step_ended(step)
 
     def _scheduled(self, step: int) -> None:
         for index, messages in enumerate(self._samples.get("prompts") or []):

@@ -35,7 +35,9 @@ def build_trainer(job: dict[str, Any], run_dir: Path, callback: Any) -> Any:
     model = load_model(job["model"], recipe)
     trainer = SFTTrainer(
         model=model,
-        args=training_arguments(recipe, run_dir / "out", packed=bool(job["packed"])),
+        args=training_arguments(
+            recipe, run_dir / "out", packed=bool(job["packed"]), in_order=bool(job.get("measuring"))
+        ),
         train_dataset=train_dataset(run_dir / job["dataset"], packed=bool(job["packed"])),
         processing_class=tokenizer,
         peft_config=lora_config(recipe) if recipe.adapter == "lora" else None,
@@ -45,7 +47,7 @@ def build_trainer(job: dict[str, Any], run_dir: Path, callback: Any) -> Any:
     return trainer
 
 
-def training_arguments(recipe: Recipe, out: Path, *, packed: bool) -> Any:
+def training_arguments(recipe: Recipe, out: Path, *, packed: bool, in_order: bool = False) -> Any:
     """The SFTConfig of a recipe.
 
     Differences from TRL's defaults are on purpose: nothing is reported anywhere, a loss that is not a number is
@@ -79,6 +81,7 @@ def training_arguments(recipe: Recipe, out: Path, *, packed: bool) -> Any:
         use_cpu=use_cpu,
         bf16=uses_bfloat16(recipe),
         dataloader_pin_memory=not use_cpu,
+        train_sampling_strategy="sequential" if in_order else "random",
         report_to="none",
         disable_tqdm=True,
         packing=False,

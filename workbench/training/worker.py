@@ -76,8 +76,9 @@ def _train(attempt: Attempt) -> Any:
     except OSError as error:  # looking inside is a convenience; training is not
         attempt.log.emit("warning", code="WB635", message=f"This run cannot be looked into: {error}")
     try:
-        trainer.train(resume_from_checkpoint=attempt.job.get("resume"))
-        if callback.outcome == "completed":
+        with callback.memory.training(trainer):
+            trainer.train(resume_from_checkpoint=attempt.job.get("resume"))
+        if callback.outcome == "completed" and not attempt.job.get("measuring"):
             final = attempt.dir / "out" / "final"
             trainer.save_model(str(final))
             seal(final)
