@@ -42,7 +42,7 @@ def test_shards_of_all_ranks_are_the_model():
     from workbench.memory.sharding import rank_share
 
     sharding = Sharding("fsdp", 48)
-    layout = layout_of(MODEL, storage_of(FULL, sharding), (), 1)
+    layout = layout_of(MODEL, FULL, storage_of(FULL, sharding))
     assert sum(rank_share(layout, sharding, rank).parameters for rank in range(48)) == MODEL.total
 
 

@@ -83,15 +83,32 @@ def sharded_model(config, mesh, rank):
     return fully_shard(model, mesh=mesh)
 
 
-@pytest.mark.parametrize("lora", [0, 3])
-@pytest.mark.parametrize("world", [3, 64])
-def test_every_rank_owns_and_stores_what_fsdp_cuts_even_where_the_world_does_not_divide(group, world, lora):
-    shapes = from_config(ODD)
+FAMILIES = {
+    "llama": {},
+    "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "qwen3_moe": {
+        "num_experts": 6,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 28,
+        "decoder_sparse_step": 2,
+    },
+    "gemma3_text": {"tie_word_embeddings": True},
+    "phi": {"num_key_value_heads": 5},
+}
+
+
+@pytest.mark.parametrize(
+    ("family", "world", "lora"),
+    [("llama", 3, 0), ("llama", 64, 3), ("mixtral", 3, 0), ("qwen3_moe", 8, 0), ("gemma3_text", 3, 2), ("phi", 7, 0)],
+)
+def test_every_rank_owns_and_stores_what_fsdp_cuts_even_where_the_world_does_not_divide(group, family, world, lora):
+    config = {**ODD, **FAMILIES[family], "model_type": family}
+    shapes = from_config(config)
     settings = AnalyticSettings(adapter="lora" if lora else "none", rank=lora or 1, weight_bytes=4, autocast=False)
     sharding = Sharding("fsdp", world)
-    layout = layout_of(shapes, storage_of(settings, sharding), shapes.targets(settings), settings.rank)
-    for rank in (0, 1, world - 1):
-        model = sharded_model(ODD, group(world, rank), lora)
+    layout = layout_of(shapes, settings, storage_of(settings, sharding))
+    for rank in (0, world - 1):
+        model = sharded_model(config, group(world, rank), lora)
         local = [parameter.to_local() for parameter in model.parameters()]
         share = rank_share(layout, sharding, rank)
         assert share.parameters == sum(part.numel() for part in local)
@@ -115,7 +132,7 @@ def test_adam_on_a_shard_holds_two_moments_of_what_the_rank_owns(group):
     )
     sharding, shapes = Sharding("fsdp", world), from_config(ODD)
     settings = AnalyticSettings(adapter="none", weight_bytes=4, autocast=False)
-    layout = layout_of(shapes, storage_of(settings, sharding), (), 1)
+    layout = layout_of(shapes, settings, storage_of(settings, sharding))
     owned = rank_share(layout, sharding, world - 1)
     assert moments == 2 * owned.parameter_bytes
 

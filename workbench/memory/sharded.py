@@ -16,10 +16,10 @@ from typing import cast
 from workbench.errors import RecipeError
 from workbench.memory.analytic import EIGHT_BIT
 from workbench.memory.analytic import evaluate as evaluate_one
-from workbench.memory.architecture import Architecture
 from workbench.memory.figures import Estimate, Peak
 from workbench.memory.saved import ClosedForm, Coefficients
 from workbench.memory.settings import AnalyticSettings
+from workbench.memory.shapes import Architecture
 from workbench.memory.sharding import shard
 from workbench.memory.sharding_layout import Layout, Storage, layout_of
 from workbench.memory.sharding_values import Offload, Sharded, Sharding, Strategy
@@ -65,10 +65,10 @@ def estimate_sharded(architecture: Architecture, settings: AnalyticSettings, sha
     stored = evaluate_one(architecture, settings)
     layout = _layout(architecture, settings, sharding, stored)
     if sharding.strategy in ("none", "ddp"):
-        return shard(stored, layout, sharding, architecture.hidden)
+        return shard(stored, layout, sharding)
     computed = storage_of(settings, sharding).computed
     computing = replace(settings, weight_bytes=computed, autocast=False)
-    return shard(evaluate_one(architecture, computing, OneType()), layout, sharding, architecture.hidden)
+    return shard(evaluate_one(architecture, computing, OneType()), layout, sharding)
 
 
 def _layout(architecture: Architecture, settings: AnalyticSettings, sharding: Sharding, stored: Estimate) -> Layout:
@@ -79,7 +79,7 @@ def _layout(architecture: Architecture, settings: AnalyticSettings, sharding: Sh
             code="WB821",
         )
     storage = storage_of(settings, sharding)
-    layout = layout_of(architecture, storage, architecture.targets(settings), settings.rank)
+    layout = layout_of(architecture, settings, storage)
     _require_whole(layout, architecture, settings)
     return replace(
         layout,
@@ -112,7 +112,7 @@ def shard_traced(
     formula = estimate_sharded(architecture, settings, sharding)
     base = replace(traced, peaks=peaks)
     layout = _layout(architecture, settings, sharding, evaluate_one(architecture, settings))
-    made = shard(base, layout, sharding, architecture.hidden)
+    made = shard(base, layout, sharding)
     return replace(made, ranks=formula.ranks, host=formula.host, pinned=formula.pinned)
 
 
@@ -146,6 +146,10 @@ def storage_of(settings: AnalyticSettings, sharding: Sharding) -> Storage:
     return Storage(low, low, low)
 
 
+SHARED = ("attention input", "mlp input", "product")
+"""Activations that all adapters reading them keep once; what attention puts out is kept by its kernel anyway."""
+
+
 class OneType:
     """What a step saves when weights, adapters and activations all have one type: nothing is copied between types."""
 
@@ -155,11 +159,7 @@ class OneType:
         targets = architecture.targets(settings)
         if not targets:
             return found
-        names = {target.name for target in targets}
-        readers = ({"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"}, {"down_proj"})
-        inputs = sum(
-            max((t.inputs for t in targets if t.name in group), default=0) for group in readers if names & group
-        )
+        inputs = sum(max((item.inputs for item in targets if item.reads == reads), default=0) for reads in SHARED)
         if settings.dropout:  # every target drops a copy of its own
             inputs = sum(target.inputs for target in targets)
         saved = settings.compute_bytes * (inputs + len(targets) * settings.rank)

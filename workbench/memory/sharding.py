@@ -49,14 +49,13 @@ FORMULAS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def shard(base: Estimate, layout: Layout, sharding: Sharding, hidden: int = 0) -> Sharded:
+def shard(base: Estimate, layout: Layout, sharding: Sharding) -> Sharded:
     """Spread an unsharded step over ranks.
 
     Args:
         base: The step of one device, computed with the types that the strategy computes with.
         layout: The model's tensors.
         sharding: Strategy, world, offload.
-        hidden: Width of the model, for DeepSpeed's `auto` buckets.
 
     Source: see `sharding_fsdp`, `sharding_zero`; DDP: torch 2.13, nn/parallel/distributed.py, whose reducer keeps
         buckets of all gradients (`gradient_as_bucket_view=False`, accelerate's default).
@@ -71,7 +70,7 @@ def shard(base: Estimate, layout: Layout, sharding: Sharding, hidden: int = 0) -
         static, moments, host = _fsdp_static(layout, sharding), step.moments(), _fsdp_host(layout, sharding)
         _add_step(moments["optimizer step"], layout, sharding)
     else:
-        zero = ZeroStep(layout, sharding, _buckets(sharding, hidden), moving)
+        zero = ZeroStep(layout, sharding, _buckets(layout, sharding), moving)
         static, moments, host = zero.static(), zero.moments(), zero.host()
     peaks = tuple(Peak(name, _sum(static, parts)) for name, parts in moments.items())
     return Sharded(
@@ -99,7 +98,9 @@ def rank_share(layout: Layout, sharding: Sharding, rank: int) -> RankShare:
         rank: Rank within the sharding group.
     """
     if sharding.strategy != "fsdp":
-        zero = ZeroStep(layout, sharding, _buckets(sharding, 0), {}) if sharding.strategy.startswith("zero") else None
+        zero = (
+            ZeroStep(layout, sharding, _buckets(layout, sharding), {}) if sharding.strategy.startswith("zero") else None
+        )
         size = (
             layout.total(lambda t: t.numel * t.stored)
             if zero is None
@@ -117,8 +118,8 @@ def rank_share(layout: Layout, sharding: Sharding, rank: int) -> RankShare:
     )
 
 
-def _buckets(sharding: Sharding, hidden: int) -> Buckets:
-    filled = sharding.buckets.filled(hidden)
+def _buckets(layout: Layout, sharding: Sharding) -> Buckets:
+    filled = sharding.buckets.filled(layout.hidden)
     return replace(filled, overlap=sharding.strategy == "zero3") if filled.overlap is None else filled
 
 

@@ -178,9 +178,8 @@ class FsdpStep:
             scattered=shards if last else 0,
         )
         parts = added.to(self._moving("first layer backward"))
-        parts["activations"] = (
-            parts.get("activations", 0) * (self.layers - done - (end and not self._recomputes)) // self.layers
-        )
+        left = self.layers - done - (end and not self._recomputes)
+        parts["activations"] = parts.get("activations", 0) // self.layers * left
         for name in ("layer backward", "recomputed layer") if end else ():
             parts.pop(name, None)
         return parts

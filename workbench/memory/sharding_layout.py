@@ -1,6 +1,6 @@
 """Tensors of a model in the groups that sharding moves together: embedding, decoder layers, last norm with the head.
 
-    layout = layout_of(architecture, Storage(trained=4, frozen=2, computed=2), targets, rank=16)
+    layout = layout_of(architecture, settings, Storage(trained=4, frozen=2, computed=2))
     layout.layer.gathered(world=8)  # bytes of one layer when all ranks hold it whole
 
 FSDP2 cuts every tensor along its first axis into equal chunks, so rows matter and not only elements; all ranks store
@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from workbench.memory.architecture import Architecture, Linear
+from workbench.memory.settings import AnalyticSettings
+from workbench.memory.shapes import Architecture, Linear
 
 WEIGHTS, ADAPTER = "weights", "adapter"
 
@@ -110,6 +111,7 @@ class Layout:
         temporary_bytes: Of the optimizer's temporaries over all trained parameters, unsharded.
         accumulation: Micro batches of a step.
         logits: Whether all logits are made at once, not tiles.
+        aside: Parameters that no step gathers.
     """
 
     embedding: Unit | None
@@ -119,6 +121,7 @@ class Layout:
     temporary_bytes: int = 0
     accumulation: int = 1
     logits: bool = False
+    aside: tuple[Unit, ...] = ()
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -132,13 +135,18 @@ class Layout:
 
     def tensors(self) -> Iterator[tuple[Tensor, int]]:
         """Every tensor with how often it occurs."""
-        for unit in self.units:
+        for unit in (*self.units, *self.aside):
             for tensor in unit.tensors:
                 yield tensor, unit.count
 
     def total(self, size: Callable[[Tensor], int]) -> int:
         """Sum of a size over all tensors."""
         return sum(size(tensor) * count for tensor, count in self.tensors())
+
+    @property
+    def hidden(self) -> int:
+        """Width of the model: that of the last norm."""
+        return self.tail.tensors[0].rows
 
     @property
     def parameters(self) -> int:
@@ -166,35 +174,102 @@ class Layout:
         return max((tensor.numel for tensor, _ in self.tensors() if tensor.trained), default=0)
 
 
-def layout_of(architecture: Architecture, storage: Storage, targets: Sequence[Linear], rank: int) -> Layout:
-    """The layout of a dense decoder with or without a LoRA adapter.
+def layout_of(architecture: Architecture, settings: AnalyticSettings, storage: Storage) -> Layout:
+    """The layout of a decoder with or without a LoRA adapter.
+
+    Layers with and without experts are two units; a vision tower's parameters are kept aside, because rows of text
+    never gather them.
 
     Args:
         architecture: The model's shapes.
+        settings: Adapter, rank and targets.
         storage: Bytes of an element.
-        targets: Linear modules with an adapter; none trains all weights.
-        rank: LoRA's r.
     """
-    full = not targets
-
-    def weight(rows: int, columns: int = 1) -> Tensor:
-        return Tensor(rows, columns, WEIGHTS, full, storage.trained if full else storage.frozen, storage.computed)
-
-    def adapter(rows: int, columns: int) -> Tensor:
-        return Tensor(rows, columns, ADAPTER, True, storage.trained, storage.computed)
-
-    tensors: list[Tensor] = []
-    for linear in architecture.linear.values():
-        tensors.append(weight(linear.outputs, linear.inputs))
-        if linear.bias:
-            tensors.append(weight(linear.outputs))
-    norms = [architecture.hidden] * 2 + [architecture.head_dim] * (2 if architecture.qk_norm else 0)
-    tensors += [weight(width) for width in norms]
-    for target in targets:
-        tensors += [adapter(rank, target.inputs), adapter(target.outputs, rank)]
-    table, norm = weight(architecture.vocab, architecture.hidden), weight(architecture.hidden)
+    make = _Maker(settings, storage)
+    experts = architecture.experts
+    sparse = experts.layers if experts else 0
+    norms = [tensor for _ in range(architecture.norms) for tensor in make.norm(architecture)]
+    norms += [make.weight(width) for width in _query_norms(architecture)]
+    layers = tuple(
+        Unit(name, (*make.modules(_of_layer(architecture, settings, name == "expert layer")), *norms), count)
+        for name, count in (("layer", architecture.layers - sparse), ("expert layer", sparse))
+        if count
+    )
+    table, head = make.weight(architecture.vocab, architecture.hidden), make.norm(architecture)
+    if architecture.head_bias:
+        head.append(make.weight(architecture.vocab))
     return Layout(
         embedding=None if architecture.tied else Unit("embedding", (table,)),
-        layers=(Unit("layer", tuple(tensors), architecture.layers),),
-        tail=Unit("tail", (norm, table)),
+        layers=layers,
+        tail=Unit("tail", (*head, table)),
+        aside=_tower(architecture, make),
     )
+
+
+class _Maker:
+    """Makes tensors with the types of a run."""
+
+    def __init__(self, settings: AnalyticSettings, storage: Storage) -> None:
+        self.settings, self.storage, self.full = settings, storage, settings.full
+
+    def weight(self, rows: int, columns: int = 1) -> Tensor:
+        stored = self.storage.trained if self.full else self.storage.frozen
+        return Tensor(rows, columns, WEIGHTS, self.full, stored, self.storage.computed)
+
+    def adapter(self, rows: int, columns: int = 1) -> Tensor:
+        return Tensor(rows, columns, ADAPTER, True, self.storage.trained, self.storage.computed)
+
+    def norm(self, architecture: Architecture) -> list[Tensor]:
+        """Weight, and the bias of a LayerNorm."""
+        return [self.weight(architecture.hidden) for _ in range(2 if architecture.norm == "layer" else 1)]
+
+    def modules(self, modules: Sequence[tuple[Linear, bool]]) -> list[Tensor]:
+        """Weights, biases and adapters of linear modules, with whether each is adapted.
+
+        Source: experts of a layer are one parameter whose first axis is the expert (transformers 5.23); their adapter
+        is one pair of matrices of rank times experts (peft 0.21).
+        """
+        found: list[Tensor] = []
+        for item, adapted in modules:
+            stacked = (item.experts, item.inputs * item.outputs) if item.experts > 1 else (item.outputs, item.inputs)
+            found += [self.weight(*stacked), *([self.weight(item.outputs)] if item.bias else [])]
+            rank = self.settings.rank * item.ranks * item.experts
+            if adapted:
+                found += [self.adapter(rank, item.inputs), self.adapter(item.outputs, rank)]
+                found += [self.adapter(item.outputs)] if self.settings.adapter == "dora" else []
+        return found
+
+    def adapts(self, architecture: Architecture, item: Linear) -> bool:
+        return item in architecture.targets(self.settings)
+
+
+def _of_layer(architecture: Architecture, settings: AnalyticSettings, sparse: bool) -> list[tuple[Linear, bool]]:
+    """Linear modules of a layer with or without experts, each with whether it is adapted.
+
+    A module of every layer has as many copies as there are layers; of the others the experts' come last.
+    """
+    targets = architecture.targets(settings)
+    found: list[tuple[Linear, bool]] = []
+    with_experts = False
+    for item in architecture.modules:
+        with_experts = with_experts or item.reads == "expert"
+        everywhere = item.reads.startswith("attention")
+        if item.reads != "tower" and (everywhere or with_experts == sparse):
+            found.append((item, item in targets))
+    return found
+
+
+def _query_norms(architecture: Architecture) -> tuple[int, ...]:
+    """Widths of the norms of queries and keys."""
+    widths = {"": (), "head": (architecture.head_dim,) * 2, "whole": (architecture.query, architecture.key)}
+    return widths[architecture.qk_norm]
+
+
+def _tower(architecture: Architecture, make: _Maker) -> tuple[Unit, ...]:
+    """A vision tower's linear modules, and the rest of it as one vector: its cut is exact to a few elements."""
+    units = [
+        Unit(item.name, tuple(make.modules([(item, make.adapts(architecture, item))])), item.copies)
+        for item in architecture.modules
+        if item.reads == "tower"
+    ]
+    return (*units, *([Unit("tower", (make.weight(architecture.tower),))] if architecture.tower else []))

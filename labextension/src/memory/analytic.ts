@@ -22,7 +22,7 @@ const GIB = 2 ** 30;
 const CUDA_CONTEXT: Interval = [rounded(0.3 * GIB), rounded(0.6 * GIB)];
 const STATE_BYTES: Readonly<Record<string, number>> = { adamw_torch: 2, adamw_torch_fused: 2, sgd: 0 };
 const EIGHT_BIT_STATE_BYTES = 2 * (1 + 4 / 256);
-const EIGHT_BIT: readonly string[] = ['adamw_8bit', 'adamw_bnb_8bit'];
+export const EIGHT_BIT: readonly string[] = ['adamw_8bit', 'adamw_bnb_8bit'];
 
 /** Everything the parts are computed from; sizes in bytes. */
 interface Step {
@@ -37,9 +37,12 @@ interface Step {
   readonly headElements: number;
 }
 
-/** Memory of one training step after the first. Throws `UnknownError` for an optimizer or target it does not know. */
-export function estimate(shapes: Shapes, settings: Settings): Estimate {
-  const step = stepOf(shapes, settings);
+/**
+ * Memory of one training step after the first. Throws `UnknownError` for an optimizer or target it does not know.
+ * `saved` takes the place of what the closed form says a step saves.
+ */
+export function estimate(shapes: Shapes, settings: Settings, saved = coefficients(shapes, settings)): Estimate {
+  const step = stepOf(shapes, settings, saved);
   const parts = [...staticParts(step), ...movingParts(step)];
   const peaks = peaksOf(step, new Map(parts.map(part => [part.name, part.bytes])));
   const peak = peaks.reduce((best, other) => (other.bytes > best.bytes ? other : best));
@@ -56,14 +59,14 @@ export function estimate(shapes: Shapes, settings: Settings): Estimate {
   };
 }
 
-function stepOf(shapes: Shapes, settings: Settings): Step {
+function stepOf(shapes: Shapes, settings: Settings, saved: Coefficients): Step {
   const full = trainsAll(settings);
   const trained = full ? shapes.total : adapterParameters(shapes, settings);
   const trainedBytes = full ? settings.weight_bytes : 4;
   return {
     shapes,
     settings,
-    saved: coefficients(shapes, settings),
+    saved,
     tokens: settings.rows * settings.length,
     full,
     trained,

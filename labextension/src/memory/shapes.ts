@@ -75,6 +75,11 @@ export interface Settings {
   readonly checkpointing: boolean;
   readonly accumulation: number;
   readonly optim: string;
+  /** A strategy of sharding.ts over `world` devices; the batch is that of one. */
+  readonly sharding?: string;
+  readonly world?: number;
+  /** What lies in host memory: `none`, `optimizer` or `parameters`. */
+  readonly offload?: string;
   readonly device: string;
   readonly attention: string;
   /** `fused` or `logits`. */

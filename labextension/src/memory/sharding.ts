@@ -1,0 +1,228 @@
+/**
+ * Several devices for sliders: the twin of workbench/memory/sharding.py and sharded.py, equal to the byte.
+ *
+ *     evaluate(shapes, { ...settings, sharding: 'fsdp', world: 8 }).live
+ *
+ * Without a sharding it is the closed form of one device. Host memory and what single ranks own are only in Python.
+ */
+import { EIGHT_BIT, estimate } from './analytic';
+import { byKind } from './kinds';
+import type { Coefficients } from './saved';
+import { adapterParameters, coefficients, computeBytes, targetsOf, trainsAll } from './saved';
+import type { Estimate, Interval, Part, Peak, Settings, Shapes } from './shapes';
+import { rounded, sum, UnknownError } from './shapes';
+import type { Moments, Parts } from './shardingFsdp';
+import { FsdpStep, stored } from './shardingFsdp';
+import type { Layout, Storage } from './shardingLayout';
+import { layoutOf, local, numel, total, trainedOf } from './shardingLayout';
+import { ZeroStep } from './shardingZero';
+
+const GIB = 2 ** 30;
+const NCCL: Interval = [rounded(0.1 * GIB), GIB];
+const LARGEST_WORLD = 2 ** 20;
+const OFFLOADS: Readonly<Record<string, readonly string[]>> = {
+  none: ['none'],
+  ddp: ['none'],
+  fsdp: ['none', 'parameters'],
+  zero1: ['none', 'optimizer'],
+  zero2: ['none', 'optimizer'],
+  zero3: ['none', 'optimizer', 'parameters']
+};
+
+/** Strategies in the order of a choice. */
+export const STRATEGIES: readonly string[] = Object.keys(OFFLOADS);
+
+/** Parts of an unsharded step that sharding replaces. */
+const CUT: readonly string[] = [
+  'weights',
+  'adapter',
+  'optimizer',
+  'gradients',
+  'head gradient',
+  'tied embedding gradient',
+  'optimizer temporaries',
+  'autocast copies'
+];
+
+const SHARD = ["sum over tensors of a rank's shard", 'padded to the first chunk of each tensor'] as const;
+const FORMULAS: Readonly<Record<string, readonly [formula: string, source: string]>> = {
+  weights: SHARD,
+  adapter: SHARD,
+  optimizer: ["state of the rank's trained elements", 'the optimizer only sees its shard'],
+  'master weights': ['4 x partition', 'ZeRO updates float32 copies'],
+  gradients: ["gradients of the rank's shard", 'after the reduce-scatter'],
+  'unsharded parameters': ['tensors that are whole at this moment x bytes', 'gathered for the layers that compute'],
+  'gather buffers': ['one unit x bytes', 'the flat output of an all-gather until it is copied out'],
+  'reduce buffers': ['gradients of one unit or one bucket x bytes', 'the flat input of a reduction'],
+  'unsharded gradients': ['gradients not yet reduced x bytes', 'backward makes them whole']
+};
+
+/** How settings spread a run; several devices without a strategy are DDP's. Throws for what does not exist. */
+interface Spread {
+  readonly strategy: string;
+  readonly world: number;
+  readonly offload: string;
+}
+
+function spreadOf(settings: Settings): Spread {
+  const { offload = 'none', sharding = 'none', world = 1 } = settings;
+  const strategy = sharding === 'none' && world !== 1 ? 'ddp' : sharding;
+  const offloads = OFFLOADS[strategy];
+  if (!offloads || !offloads.includes(offload)) {
+    throw new UnknownError(`Sharding '${strategy}' with offload '${offload}' is not possible.`);
+  }
+  if (!Number.isInteger(world) || world < 1 || world > LARGEST_WORLD) {
+    throw new UnknownError(`world=${world} is not possible.`);
+  }
+  return { strategy, world, offload };
+}
+
+/** The estimate of one device, or of the fullest of several. */
+export function evaluate(shapes: Shapes, settings: Settings): Estimate {
+  const spread = spreadOf(settings);
+  const alone = estimate(shapes, settings);
+  if (spread.strategy === 'none') {
+    return alone;
+  }
+  const layout = spreadLayout(shapes, settings, spread, alone);
+  if (spread.strategy === 'ddp') {
+    const buckets = total(layout, tensor => (tensor.trained ? numel(tensor) * tensor.stored : 0));
+    return assembled(
+      alone,
+      alone.peaks.map(peak => peakOf(peak.name, { ...peak.parts, 'reduce buffers': buckets }))
+    );
+  }
+  const { computed } = storageOf(settings, spread.strategy);
+  const computing = { ...settings, weight_bytes: computed, autocast: false };
+  const base = estimate(shapes, computing, oneType(shapes, computing));
+  const moving: Moments = new Map(
+    base.peaks.map(peak => [
+      peak.name,
+      Object.fromEntries(Object.entries(peak.parts).filter(([name]) => !CUT.includes(name)))
+    ])
+  );
+  const [always, moments] = spread.strategy === 'fsdp' ? fsdp(layout, spread, moving) : zero(layout, spread, moving);
+  return assembled(
+    base,
+    [...moments].map(([name, parts]) => peakOf(name, added(always, parts)))
+  );
+}
+
+function fsdp(layout: Layout, spread: Spread, moving: Moments): readonly [Parts, Moments] {
+  const { world } = spread;
+  const offloads = spread.offload === 'parameters';
+  const moments = new Map(new FsdpStep(layout, world, offloads, moving).moments());
+  if (offloads) {
+    return [{}, moments];
+  }
+  const trained = trainedOf(layout);
+  const owned = total(layout, tensor => (tensor.trained ? local(tensor, world, 0) : 0));
+  const temporaries = rounded(owned * (layout.temporaryBytes / Math.max(1, trained)));
+  moments.set('optimizer step', { ...moments.get('optimizer step'), 'optimizer temporaries': temporaries });
+  const always = {
+    weights: stored(layout, world, 'weights'),
+    adapter: stored(layout, world, 'adapter'),
+    optimizer: rounded(owned * (layout.stateBytes / Math.max(1, trained)))
+  };
+  return [always, moments];
+}
+
+function zero(layout: Layout, spread: Spread, moving: Moments): readonly [Parts, Moments] {
+  const step = new ZeroStep(layout, Number(spread.strategy.slice(-1)), spread.world, spread.offload, moving);
+  return [step.static(), step.moments()];
+}
+
+function storageOf(settings: Settings, strategy: string): Storage {
+  const low = computeBytes(settings);
+  const w = settings.weight_bytes;
+  if (strategy === 'ddp') {
+    return { trained: trainsAll(settings) ? w : 4, frozen: w, computed: low };
+  }
+  return strategy === 'fsdp' ? { trained: 4, frozen: w, computed: low } : { trained: low, frozen: low, computed: low };
+}
+
+function spreadLayout(shapes: Shapes, settings: Settings, spread: Spread, alone: Estimate): Layout {
+  const { strategy } = spread;
+  if (settings.quantisation !== 'none' && (strategy === 'fsdp' || strategy === 'zero3')) {
+    throw new UnknownError(`Sharded ${settings.quantisation} weights are not estimated with ${strategy}.`);
+  }
+  const storage = storageOf(settings, strategy);
+  const layout = layoutOf(shapes, settings, storage);
+  if (total(layout, numel) !== shapes.total + adapterParameters(shapes, settings)) {
+    throw new UnknownError(`Sharding of ${shapes.family} is not estimated.`);
+  }
+  const bytes = (name: string): number => sum(alone.parts.filter(part => part.name === name).map(part => part.bytes));
+  const updated = strategy.startsWith('zero') ? 4 : storage.trained;
+  const before = trainsAll(settings) ? settings.weight_bytes : 4;
+  const state = bytes('optimizer');
+  return {
+    ...layout,
+    stateBytes: EIGHT_BIT.includes(settings.optim) ? state : Math.floor((state * updated) / before),
+    temporaryBytes: bytes('optimizer temporaries'),
+    accumulation: settings.accumulation,
+    logits: settings.loss === 'logits'
+  };
+}
+
+/** Activations that all adapters reading them keep once. */
+const SHARED: readonly string[] = ['attention input', 'mlp input', 'product'];
+
+/** What a step saves when weights, adapters and activations have one type: nothing is copied between types. */
+function oneType(shapes: Shapes, settings: Settings): Coefficients {
+  const found = coefficients(shapes, settings);
+  const targets = targetsOf(shapes, settings);
+  if (!targets.length) {
+    return found;
+  }
+  const shared = SHARED.map(reads =>
+    Math.max(0, ...targets.filter(item => item.reads === reads).map(item => item.inputs))
+  );
+  const all = sum(targets.map(item => item.inputs));
+  const inputs = settings.dropout ? all : sum(shared);
+  const saved = computeBytes(settings) * (inputs + targets.length * settings.rank) + (settings.dropout ? all : 0);
+  const before = sum(found.terms.filter(term => term.name === 'lora inputs').map(term => term.bytes));
+  return { ...found, layerToken: found.layerToken - before + saved, constant: 0 };
+}
+
+function added(always: Parts, parts: Parts): Parts {
+  const found: Record<string, number> = { ...always };
+  for (const [name, size] of Object.entries(parts)) {
+    found[name] = (found[name] ?? 0) + size;
+  }
+  return Object.fromEntries(Object.entries(found).filter(([, size]) => size));
+}
+
+function peakOf(name: string, parts: Parts): Peak {
+  return { name, parts, bytes: sum(Object.values(parts)) };
+}
+
+/** The base with other moments: parts as in the highest one, intervals scaled alike, streams' pools on top. */
+function assembled(base: Estimate, peaks: readonly Peak[]): Estimate {
+  const peak = peaks.reduce((best, other) => (other.bytes > best.bytes ? other : best));
+  const known = new Map(base.parts.map(part => [part.name, part]));
+  const [low, high] = base.reserved.map(end => end / Math.max(1, base.live)) as [number, number];
+  const most = (name: string): number => Math.max(...peaks.map(item => item.parts[name] ?? 0));
+  const streams = most('gather buffers') + most('reduce buffers');
+  const rest = Math.max(
+    ...peaks.map(item => item.bytes - (item.parts['gather buffers'] ?? 0) - (item.parts['reduce buffers'] ?? 0))
+  );
+  const least = rounded(peak.bytes * low);
+  const cuda = base.context[1] > 0;
+  return {
+    parts: Object.entries(peak.parts).map(([name, size]) => partOf(name, size, known.get(name))),
+    peaks,
+    peak,
+    live: peak.bytes,
+    reserved: cuda ? [least, Math.max(least, rounded(rest * high) + streams)] : [peak.bytes, peak.bytes],
+    context: cuda ? [base.context[0] + NCCL[0], base.context[1] + NCCL[1]] : base.context,
+    byKind: byKind(peak.parts)
+  };
+}
+
+function partOf(name: string, bytes: number, known: Part | undefined): Part {
+  const said = FORMULAS[name];
+  if (said && known?.bytes !== bytes) {
+    return { name, bytes, formula: said[0], inputs: {}, source: said[1] };
+  }
+  return known ? { ...known, bytes } : { name, bytes, formula: 'bytes', inputs: {}, source: '' };
+}

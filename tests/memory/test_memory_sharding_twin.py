@@ -1,0 +1,73 @@
+"""Sharding in TypeScript against the one in Python, on thousands of random configurations, run by node."""
+
+import json
+import random
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from tests.memory.test_memory_twin import ROOT, a_model, as_twin, some_settings
+from workbench.memory.sharded import evaluate
+from workbench.memory.sharding_values import OFFLOADS
+
+CONFIGURATIONS = 2500
+ASK = """
+const { evaluate } = require(process.argv[2]);
+let text = '';
+process.stdin.on('data', piece => { text += piece; }).on('end', () => {
+  const asked = JSON.parse(text);
+  const answer = ([shapes, settings]) => {
+    try { return evaluate(shapes, settings); } catch (error) { return { error: error.message }; }
+  };
+  process.stdout.write(JSON.stringify(asked.map(answer)));
+});
+"""
+
+
+def answers(folder, asked):
+    """What the twin says to each pair of shapes and settings."""
+    esbuild = ROOT / "node_modules" / ".bin" / "esbuild"
+    if not esbuild.exists() or shutil.which("node") is None:
+        pytest.skip("the front end's packages are not installed; run jlpm install")
+    twin, script = folder / "sharding.cjs", folder / "ask.cjs"
+    options = ["--bundle", "--format=cjs", "--platform=node", f"--outfile={twin}", "--log-level=warning"]
+    subprocess.run([str(esbuild), "labextension/src/memory/sharding.ts", *options], cwd=ROOT, check=True, timeout=120)
+    script.write_text(ASK)
+    pairs = [(shapes.to_dict(), settings.to_dict()) for shapes, settings in asked]
+    call = ["node", str(script), str(twin)]
+    done = subprocess.run(call, input=json.dumps(pairs), capture_output=True, text=True, check=True, timeout=300)
+    return json.loads(done.stdout)
+
+
+def spread(rng, settings):
+    """The same settings over some devices."""
+    strategy = rng.choice(list(OFFLOADS))
+    world = 1 if strategy == "none" and rng.random() < 0.5 else rng.choice([1, 2, 3, 8, 17, 64, 1000, 4096])
+    return replace(
+        settings, sharding=strategy, world=world, offload=rng.choice(OFFLOADS[strategy]), quantisation="none"
+    )
+
+
+def test_twin_of_sharding_is_equal_to_the_byte_and_to_the_word(tmp_path):
+    rng = random.Random(11)
+    asked = []
+    for _ in range(CONFIGURATIONS):
+        shapes = a_model(rng)
+        asked.append((shapes, spread(rng, some_settings(rng, shapes))))
+    for (shapes, settings), found in zip(asked, answers(tmp_path, asked), strict=True):
+        assert found == as_twin(evaluate(shapes, settings)), (shapes, settings)
+
+
+def test_twin_refuses_what_python_refuses(tmp_path):
+    rng = random.Random(3)
+    shapes = a_model(rng)
+    settings = replace(some_settings(rng, shapes), sharding="fsdp", world=8, quantisation="none", adapter="lora")
+    wrong = [
+        replace(settings, sharding="zero4"),
+        replace(settings, world=0),
+        replace(settings, offload="optimizer"),
+        replace(settings, quantisation="nf4"),
+    ]
+    assert all("error" in found for found in answers(tmp_path, [(shapes, each) for each in wrong]))
