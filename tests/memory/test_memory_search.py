@@ -12,7 +12,8 @@ from workbench.memory.architecture import of_model
 from workbench.memory.cards import card_named
 from workbench.memory.lengths import Lengths
 from workbench.memory.options import settings_of
-from workbench.memory.remedies import TABLE, Run, remedies
+from workbench.memory.remedies import remedies
+from workbench.memory.remedy_table import TABLE, Run
 from workbench.memory.search import MOST_ROWS, Rows, edge, largest_batch, longest_length
 from workbench.memory.settings import BatchShape
 from workbench.recipes import Recipe
@@ -144,3 +145,20 @@ def test_an_estimate_answers_and_its_code_runs():
     assert values["remedies"]["single"][0]["name"] == "checkpointing"
     with pytest.raises(RecipeError, match="WB816"):
         estimate_recipe(Recipe(model="meta-llama/Llama-3.1-8B"), 64).largest_batch()
+
+
+def test_the_allocator_and_more_gpus_are_proposed_beside_the_table():
+    made = estimate_recipe(Recipe(model="meta-llama/Llama-3.1-8B", adapter="none"), 1024, gpu="h100")
+    (shards,) = (remedy for remedy in made.remedies().all if remedy.name == "shards")
+    after = estimate_recipe(made.recipe, 1024, gpu="h100", world=8, sharding="fsdp")
+    assert (shards.live, shards.word) == (after.live_bytes, after.verdict.word)
+    assert "sharding='fsdp'" in shards.code
+    assert after.largest_batch().tight > made.largest_batch().tight == 0
+    packed = estimate_recipe(Recipe(model="meta-llama/Llama-3.1-8B", gradient_checkpointing=True), 8192, gpu="h100")
+    (allocator,) = (remedy for remedy in packed.remedies().all if remedy.name == "allocator")
+    again = estimate_recipe(packed.recipe, 8192, gpu="h100", alloc_conf="expandable_segments:True")
+    assert (allocator.live, allocator.reserved) == (packed.live_bytes, again.estimate.reserved.high)
+    assert again.estimate.reserved.high < packed.estimate.reserved.high
+    assert "allocator" not in {remedy.name for remedy in again.remedies().all}
+    with pytest.raises(RecipeError, match="WB807"):
+        estimate_recipe(Recipe(), 64, alloc_conf="max_split_size_mb:many")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from workbench.memory.alloc_conf import Settings
 from workbench.memory.architecture import of_model, read_config
-from workbench.memory.figures import Estimate
+from workbench.memory.expandable import under_conf
+from workbench.memory.figures import Estimate, Interval
 from workbench.memory.lengths import Lengths
 from workbench.memory.options import SPREAD, check_options, plan_changes, settings_of
 from workbench.memory.plan import Plan
@@ -52,6 +54,10 @@ class Asked:
         return self.longest if isinstance(self.longest, Lengths) else None
 
     @property
+    def _conf(self) -> str:
+        return str(self.options.get("alloc_conf") or "")
+
+    @property
     def batch(self) -> BatchShape:
         """The largest micro batch."""
         longest = self.longest.longest if isinstance(self.longest, Lengths) else self.longest
@@ -63,7 +69,7 @@ class Asked:
             return self.trace(self._batches())
         started = time.perf_counter()
         settings, notes = settings_of(self.recipe, self.batch, self.device, self.options)
-        made = evaluate(of_model(self.recipe.model), settings)
+        made = under_conf(evaluate(of_model(self.recipe.model), settings), self._conf)
         notes += assumptions_of(sharding_of(settings), settings.accumulation)
         return self._answer(made, self.batch, None, time.perf_counter() - started, notes)
 
@@ -78,7 +84,11 @@ class Asked:
             changes["padded"] = True
         trace = trace_plan(Plan.of(self.recipe, read_config(self.recipe.model), batches, **changes))
         largest = BatchShape(len(batches[-1]), max(batches[-1]))
-        made, notes = self._spread(estimate_of(trace), largest)
+        found = estimate_of(trace)
+        if self._conf and self.device == "cuda":
+            reserved = trace.replay(Settings.from_text(self._conf)).peak_reserved
+            found = replace(found, reserved=Interval(reserved, reserved))
+        made, notes = self._spread(found, largest)
         return self._answer(made, largest, trace, time.perf_counter() - started, notes)
 
     def _spread(self, made: Estimate, batch: BatchShape) -> tuple[Estimate, list[str]]:

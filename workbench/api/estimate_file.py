@@ -13,6 +13,7 @@ from workbench.api.recipe import bind, read_recipe
 from workbench.errors import RecipeError
 from workbench.memory.axolotl import is_axolotl, read_axolotl
 from workbench.memory.lengths import Lengths
+from workbench.memory.plan import METHODS
 from workbench.recipes import Recipe
 
 
@@ -59,7 +60,10 @@ def read_file(path: str | Path, changes: Mapping[str, Any] | None = None) -> Rec
 
 
 def _adapter_option(fields: Mapping[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a recipe; an adapter that no recipe has becomes an option."""
+    """Fields of a recipe; a method or an adapter that no recipe has becomes an option."""
+    if fields.get("method") in METHODS and fields["method"] != "sft":
+        options["task"] = fields["method"]
+        fields = {**fields, "method": "sft"}
     adapter = fields.get("adapter", "lora")
     if adapter in ("lora", "none"):
         return dict(fields)

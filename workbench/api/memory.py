@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from workbench.memory.architecture import of_model
 from workbench.memory.calibration import refined
 from workbench.memory.cards import CARDS, Card
 from workbench.memory.figures import Estimate, Verdict, gib
+from workbench.memory.further import further
 from workbench.memory.kinds import by_kind
 from workbench.memory.lengths import Lengths
 from workbench.memory.local_cards import named_card, pick_card
@@ -190,7 +191,14 @@ class MemoryEstimate(FitBar):
             RecipeError: As `largest_batch`, but without a card savings are listed without verdicts.
         """
         room = self.card if gpu is None else self._room(gpu)
-        return remedies(of_model(self.recipe.model), self.settings, self.rows, room)
+        architecture = of_model(self.recipe.model)
+        found = remedies(architecture, self.settings, self.rows, room)
+        beyond = further(architecture, self.settings, room)
+        return replace(found, further=tuple(item for item in beyond if item.name != "allocator" or not self._conf))
+
+    @property
+    def _conf(self) -> str:
+        return str(self.options.get("alloc_conf") or "")
 
     def _room(self, gpu: str | None) -> int:
         card = self.gpu if gpu is None else named_card(gpu)

@@ -16,7 +16,7 @@ from workbench.cli.rows import assignment, bound
 from workbench.cli.runs import recipe_arguments
 from workbench.errors import RecipeError
 from workbench.memory.figures import gib
-from workbench.memory.plan import ATTENTIONS
+from workbench.memory.plan import ATTENTIONS, METHODS
 
 LISTED = 6
 """Remedies that the text lists."""
@@ -36,6 +36,7 @@ def estimate_arguments(sub: argparse.ArgumentParser) -> None:
     rows.add_argument("--lengths", metavar="FILE", help="lengths of rows: one a line, a JSON list, or length,count")
     sub.add_argument("--method", choices=("analytic", "trace"), default="analytic", help="formula, or the real step")
     sub.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    sub.add_argument("--task", choices=METHODS, help="method of training, where it is not supervised")
     sub.add_argument("--attention", choices=ATTENTIONS, help="attention implementation")
     sub.add_argument("--plan", action="append", default=[], metavar="FIELD=VALUE", help="any other option")
 
@@ -51,10 +52,13 @@ def estimate(options: argparse.Namespace) -> int:
 def _estimated(options: argparse.Namespace) -> Any:
     from workbench.api.estimate_file import estimate_file
     from workbench.memory.lengths import read_lengths
+    from workbench.memory.local_cards import local_cards
 
     asked: dict[str, Any] = {"method": options.method, "device": options.device, "gpu": options.gpu}
     asked["card_gib"] = options.card_gib
-    for name in ("attention", "world", "sharding", "offload"):
+    if options.gpu is None and options.card_gib is None and options.device == "cuda" and local_cards():
+        asked["gpu"] = "local"
+    for name in ("attention", "task", "world", "sharding", "offload"):
         if getattr(options, name) is not None:
             asked[name] = getattr(options, name)
     asked |= dict(assignment(text, "--plan") for text in options.plan)

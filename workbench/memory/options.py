@@ -2,7 +2,8 @@
 
     settings, notes = settings_of(recipe, batch, "cuda", {"attention": "flash_attention_2", "adapter": "qlora"})
 
-Options are the fields of `workbench.memory.plan.Plan`, with `task` for its `method`, and those of several devices.
+Options are the fields of `workbench.memory.plan.Plan`, with `task` for its `method`, `alloc_conf` for
+PYTORCH_CUDA_ALLOC_CONF, and those of several devices.
 """
 
 from __future__ import annotations
@@ -21,12 +22,19 @@ from workbench.recipes import Recipe
 SPREAD = ("world", "sharding", "offload")
 """Options of several devices."""
 
-NAMES = ("task", *SPREAD, *(item.name for item in fields(Plan) if item.name not in ("method", "recipe", "config")))
+NAMES = (
+    "task",
+    "alloc_conf",
+    *SPREAD,
+    *(item.name for item in fields(Plan) if item.name not in ("method", "recipe", "config")),
+)
 """Every option there is."""
 
 QUANTISATIONS = ("none", "nf4", "int8")
 _BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
-_IN_FORMULA = frozenset({"attention", "quantisation", "float32_rest", "dtype", "autocast", "padded", "task", "loop"})
+_IN_FORMULA = frozenset(
+    {"attention", "quantisation", "float32_rest", "dtype", "autocast", "padded", "task", "loop", "alloc_conf"}
+)
 _LORA_FIELDS = frozenset(
     """peft_type r lora_alpha lora_dropout target_modules use_dora use_rslora task_type bias init_lora_weights
     inference_mode base_model_name_or_path peft_version auto_mapping revision fan_in_fan_out""".split()
@@ -59,7 +67,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def plan_changes(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as fields of a plan: `task` is its `method`, and what concerns several devices is not its own."""
-    found = {name: value for name, value in options.items() if name not in (*SPREAD, "task")}
+    found = {name: value for name, value in options.items() if name not in (*SPREAD, "task", "alloc_conf")}
     if found.get("quantisation") == "none":
         found["quantisation"] = None
     return {**found, "method": options["task"]} if "task" in options else found

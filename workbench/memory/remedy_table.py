@@ -1,0 +1,233 @@
+"""Changes that can make a run fit, each with its words and code: a literal table.
+
+    for change in TABLE: change.make(run, word)      the changed run, or None where it does not apply
+
+Mirrored in labextension/src/memory/remedies.ts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workbench.memory.figures import Word
+from workbench.memory.search import Rows, edge
+from workbench.memory.settings import AnalyticSettings
+
+LEAST_RANK = 8
+LENGTH_STEP, LEAST_LENGTH = 64, 256
+"""Lengths that are proposed are multiples of the first, and none below the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that can be changed: settings and how its batch comes about."""
+
+    settings: AnalyticSettings
+    rows: Rows
+
+    def with_(self, rows: Mapping[str, Any] | None = None, **settings: Any) -> Run:
+        """A copy with some fields changed; the batch follows its rows."""
+        changed = replace(self.rows, **(rows or {}))
+        return Run(changed.apply(replace(self.settings, **settings)), changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A change as arguments of `recipe.with_` and of `recipe.estimate`."""
+
+    recipe: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+    def and_(self, other: Said) -> Said:
+        """Both; the later one wins."""
+        return Said({**self.recipe, **other.recipe}, {**self.options, **other.options})
+
+    def code(self) -> str:
+        """Python that estimates with the change."""
+        lines = [f"recipe = recipe.with_({_arguments(self.recipe)})"] if self.recipe else []
+        return "\n".join([*lines, f"recipe.estimate({_arguments(self.options)})"])
+
+
+def _arguments(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row of the table: a change and what to say of it; `make` gives None where it does not apply."""
+
+    name: str
+    title: Callable[[Run], str]
+    cost: Callable[[Run, Run], str]
+    says: Callable[[Run], Said]
+    make: Callable[[Run, Callable[[Run], Word | None]], Run | None]
+
+
+def _words(text: str) -> Callable[..., str]:
+    return lambda *_: text
+
+
+def _if(applies: Callable[[Run], bool], **settings: Any) -> Callable[..., Run | None]:
+    return lambda run, _word: run.with_(**settings) if applies(run) else None
+
+
+def _smaller_batch(run: Run, word: Callable[[Run], Word | None]) -> Run | None:
+    """The largest divisor of the batch that fits, else 1; accumulation makes up for it."""
+    batch = run.rows.batch
+    smaller = [size for size in range(batch - 1, 0, -1) if batch % size == 0]
+    if not smaller:
+        return None
+
+    def at(size: int) -> Run:
+        return run.with_({"batch": size}, accumulation=run.settings.accumulation * (batch // size))
+
+    return next((made for made in map(at, smaller) if word(made) == "fits"), at(smaller[-1]))
+
+
+def _shorter(run: Run, word: Callable[[Run], Word | None]) -> Run | None:
+    """The longest length that fits, in steps, else half."""
+    steps = (run.rows.length - 1) // LENGTH_STEP
+    if run.rows.length <= LEAST_LENGTH or steps < 1:
+        return None
+    found = edge(lambda step: word(run.with_({"max_length": step * LENGTH_STEP})) == "fits", steps) * LENGTH_STEP
+    half = max(LEAST_LENGTH, run.rows.length // 2 // LENGTH_STEP * LENGTH_STEP)
+    return run.with_({"max_length": found if found >= LEAST_LENGTH else half})
+
+
+def _shorter_cost(before: Run, after: Run) -> str:
+    length, lengths = after.rows.length, before.rows.lengths
+    if before.rows.packed:
+        return f"rows over {length:,} tokens are cut, packs get shorter"
+    if lengths is None:
+        return f"rows over {length:,} tokens are cut"
+    return f"cuts {lengths.share_over(length):.1%} of the rows"
+
+
+def _lower_rank(run: Run, word: Callable[[Run], Word | None]) -> Run | None:
+    """Half the rank until it fits, not below 8."""
+    rank = run.settings.rank
+    if run.settings.full or rank <= LEAST_RANK:
+        return None
+    while rank > LEAST_RANK:
+        rank = max(LEAST_RANK, rank // 2)
+        if word(run.with_(rank=rank)) == "fits":
+            break
+    return run.with_(rank=rank)
+
+
+def _lora(run: Run, _word: Callable[[Run], Word | None]) -> Run | None:
+    settings = run.settings
+    if not settings.full:
+        return None
+    return run.with_(adapter="lora", weight_bytes=2 if settings.autocast else settings.weight_bytes)
+
+
+def _half_weights(run: Run, _word: Callable[[Run], Word | None]) -> Run | None:
+    settings = run.settings
+    if settings.weight_bytes != 4 or settings.full or settings.device == "cpu":
+        return None
+    return run.with_(weight_bytes=2, autocast=True)
+
+
+def _set(**values: Any) -> Callable[[Run], Said]:
+    return lambda _run: Said(values, {})
+
+
+def _ask(**options: Any) -> Callable[[Run], Said]:
+    return lambda _run: Said({}, options)
+
+
+_EIGHT_BIT = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit")
+_LARGE_STATE = ("adamw_torch", "adamw_torch_fused", "paged_adamw_32bit")
+
+TABLE: tuple[Change, ...] = (
+    Change(
+        "checkpointing",
+        _words("Gradient checkpointing"),
+        _words("a step takes about a third longer"),
+        _set(gradient_checkpointing=True),
+        _if(lambda run: not run.settings.checkpointing, checkpointing=True),
+    ),
+    Change(
+        "attention",
+        _words("Flash attention"),
+        _words("needs flash-attn and a card that it supports; tell the trainer to use it"),
+        _ask(attention="flash_attention_2"),
+        _if(lambda run: run.settings.attention != "flash_attention_2", attention="flash_attention_2"),
+    ),
+    Change(
+        "fused optimizer",
+        _words("Fused optimizer"),
+        _words("none: the same updates"),
+        _set(optim="adamw_torch_fused"),
+        _if(lambda run: run.settings.optim == "adamw_torch", optim="adamw_torch_fused"),
+    ),
+    Change(
+        "optimizer",
+        _words("8-bit optimizer"),
+        _words("moments in 8 bits; needs bitsandbytes"),
+        _set(optim="adamw_8bit"),
+        _if(lambda run: run.settings.optim in _LARGE_STATE, optim="adamw_8bit"),
+    ),
+    Change(
+        "paged optimizer",
+        _words("Paged 8-bit optimizer"),
+        _words("moments move to host memory under pressure: slower steps; needs bitsandbytes"),
+        _set(optim="paged_adamw_8bit"),
+        _if(lambda run: run.settings.optim in (*_LARGE_STATE, *_EIGHT_BIT[:2]), optim="paged_adamw_8bit"),
+    ),
+    Change(
+        "bfloat16",
+        _words("Frozen weights in bfloat16"),
+        _words("rounds the frozen weights; needs a card with bfloat16"),
+        _set(precision="bfloat16"),
+        _half_weights,
+    ),
+    Change(
+        "batch",
+        lambda run: f"Batch of {run.rows.batch}, accumulation {run.settings.accumulation}",
+        _words("same effective batch; more and smaller products"),
+        lambda run: Said(
+            {
+                "per_device_train_batch_size": run.rows.batch,
+                "gradient_accumulation_steps": run.settings.accumulation,
+            },
+            {},
+        ),
+        _smaller_batch,
+    ),
+    Change(
+        "quantisation",
+        _words("4-bit weights (QLoRA)"),
+        _words("quantised weights are slower and a little worse; needs bitsandbytes"),
+        _ask(adapter="qlora"),
+        _if(
+            lambda run: not run.settings.full and run.settings.quantisation == "none",
+            quantisation="nf4", float32_rest=True,
+        ),
+    ),
+    Change(
+        "rank",
+        lambda run: f"LoRA rank {run.settings.rank}",
+        _words("a smaller adapter learns less"),
+        lambda run: Said({"r": run.settings.rank}, {}),
+        _lower_rank,
+    ),
+    Change(
+        "adapter",
+        _words("LoRA instead of all weights"),
+        _words("trains an adapter, not the model"),
+        _set(adapter="lora"),
+        _lora,
+    ),
+    Change(
+        "length",
+        lambda run: f"Rows of at most {run.rows.length:,} tokens",
+        _shorter_cost,
+        lambda run: Said({"max_length": run.rows.length}, {}),
+        _shorter,
+    ),
+)  # fmt: skip
+"""Changes, the least painful first: among combinations of one size the earlier one is proposed."""
