@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from workbench.memory.alloc_conf import Settings
 from workbench.memory.architecture import of_model, read_config
 from workbench.memory.expandable import under_conf
-from workbench.memory.figures import Estimate, Interval
+from workbench.memory.figures import Estimate
 from workbench.memory.lengths import Lengths
 from workbench.memory.options import SPREAD, check_options, plan_changes, settings_of
-from workbench.memory.plan import Plan
+from workbench.memory.order import Order
+from workbench.memory.plan import ONLINE, Plan
 from workbench.memory.settings import BatchShape
 from workbench.memory.sharded import evaluate, shard_traced, sharding_of
 from workbench.memory.sharding import assumptions_of
@@ -35,6 +36,7 @@ class Answer:
     trace: Trace | None
     seconds: float
     notes: tuple[str, ...]
+    order: Order | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,15 @@ class Asked:
     def answer(self, method: Method) -> Answer:
         """By the closed form, or by a trace of a middling and of the largest batch."""
         if method == "trace":
-            return self.trace(self._batches())
+            return self.trace(self._largest(), self._epoch())
         started = time.perf_counter()
         settings, notes = settings_of(self.recipe, self.batch, self.device, self.options)
         made = under_conf(evaluate(of_model(self.recipe.model), settings), self._conf)
         notes += assumptions_of(sharding_of(settings), settings.accumulation)
         return self._answer(made, self.batch, None, time.perf_counter() - started, notes)
 
-    def trace(self, batches: list[list[int]]) -> Answer:
-        """By a trace of these micro batches, the largest last."""
+    def trace(self, batches: list[list[int]], epoch: Sequence[Sequence[int]] = ()) -> Answer:
+        """By a trace of these micro batches, the largest last; reserved over those of an epoch in their order."""
         from workbench.training.tracing import trace_plan
 
         check_options(self.options)
@@ -84,12 +86,11 @@ class Asked:
             changes["padded"] = True
         trace = trace_plan(Plan.of(self.recipe, read_config(self.recipe.model), batches, **changes))
         largest = BatchShape(len(batches[-1]), max(batches[-1]))
-        found = estimate_of(trace)
-        if self._conf and self.device == "cuda":
-            reserved = trace.replay(Settings.from_text(self._conf)).peak_reserved
-            found = replace(found, reserved=Interval(reserved, reserved))
-        made, notes = self._spread(found, largest)
-        return self._answer(made, largest, trace, time.perf_counter() - started, notes)
+        order = _order(trace.plan, epoch)
+        conf = Settings.from_text(self._conf) if self._conf else None
+        made, notes = self._spread(estimate_of(trace, order, conf), largest)
+        notes += order.sentences if order else []
+        return Answer(made, largest, trace, time.perf_counter() - started, (*self.notes, *notes), order)
 
     def _spread(self, made: Estimate, batch: BatchShape) -> tuple[Estimate, list[str]]:
         """A traced estimate over several devices, where the options ask for them."""
@@ -104,14 +105,28 @@ class Asked:
     ) -> Answer:
         return Answer(made, batch, trace, seconds, (*self.notes, *notes))
 
-    def _batches(self) -> list[list[int]]:
-        batch = self.batch
+    def _epoch(self) -> list[list[int]]:
+        """Row lengths of an epoch's micro batches where lengths are known and rows are not packed."""
         if self.lengths is None or self.recipe.packing != "none":
+            return []
+        return self.lengths.batches(self.batch.rows, self.recipe.seed, self.recipe.max_length)
+
+    def _largest(self) -> list[list[int]]:
+        batch = self.batch
+        ordered = sorted(self._epoch(), key=lambda rows: len(rows) * max(rows))
+        if not ordered:
             return [[max(2, batch.length)] * batch.rows]
-        made = self.lengths.batches(batch.rows, self.recipe.seed, self.recipe.max_length)
-        ordered = sorted(made, key=lambda rows: len(rows) * max(rows))
         # the longest row may meet any others: beside rows of its own length the batch is largest
         return [ordered[len(ordered) // 2], [max(2, batch.length)] * batch.rows]
+
+
+def _order(plan: Plan, epoch: Sequence[Sequence[int]]) -> Order | None:
+    """The epoch's order, where it matters: batches of several lengths on a device, answers not generated."""
+    from workbench.training.tracing import order_of
+
+    if plan.device == "cpu" or plan.packed or plan.method in ONLINE or len({max(batch) for batch in epoch}) < 2:
+        return None
+    return order_of(plan, epoch)
 
 
 def epoch_batches(bound: Any) -> list[list[TrainRow]]:

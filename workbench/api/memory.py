@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from workbench.api.asked import Answer, Asked, Device, Method, by_size, lengths_of, scored_share
+from workbench.api.asked import Answer, Asked, Device, Method, by_size, epoch_batches, lengths_of, scored_share
 from workbench.api.fit_bar import FitBar
 from workbench.errors import RecipeError
 from workbench.memory.architecture import of_model
@@ -19,6 +19,7 @@ from workbench.memory.kinds import by_kind
 from workbench.memory.lengths import Lengths
 from workbench.memory.local_cards import named_card, pick_card
 from workbench.memory.options import SPREAD, settings_of
+from workbench.memory.order import Order
 from workbench.memory.remedies import Remedies, remedies
 from workbench.memory.search import Reach, Rows, largest_batch, longest_length
 from workbench.memory.settings import AnalyticSettings, BatchShape
@@ -50,6 +51,7 @@ class MemoryEstimate(FitBar):
         options: What was said beside the recipe.
         notes: Sentences on how the recipe was read.
         bound: The recipe with its rows, where it was made of them.
+        order: Reserved memory over the steps of the first epoch, for a trace of rows that differ in length.
     """
 
     estimate: Estimate
@@ -62,6 +64,7 @@ class MemoryEstimate(FitBar):
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notes: tuple[str, ...] = ()
     bound: BoundRecipe | None = field(default=None, repr=False, compare=False)
+    order: Order | None = field(default=None, repr=False, compare=False)
 
     @property
     def card(self) -> int | None:
@@ -259,6 +262,7 @@ class MemoryEstimate(FitBar):
             "hard_minimum_bytes": made.hard_minimum,
             "expected_bytes": asdict(made.expected),
             "shown_bytes": asdict(made.shown),
+            "order": self.order.to_dict() if self.order else None,
         }
 
     def _peak_parts(self) -> list[tuple[str, int]]:
@@ -316,7 +320,8 @@ def estimate(
         options = {"scored_share": scored_share(largest), **options}
     asked = Asked(bound.recipe, lengths, device, options, notes, trained)
     traced = [lengths_of(middling, packed=packed), lengths_of(largest, packed=packed)]
-    answer = asked.trace(traced) if method == "trace" else asked.answer(method)
+    epoch = [] if packed else [lengths_of(batch, packed=False) for batch in epoch_batches(bound)]
+    answer = asked.trace(traced, epoch) if method == "trace" else asked.answer(method)
     return _made(asked, answer, card, bound)
 
 
@@ -360,4 +365,5 @@ def _made(asked: Asked, answer: Answer, card: Card | None, bound: BoundRecipe | 
         asked.options,
         (*answer.notes, *learned),
         bound,
+        answer.order,
     )

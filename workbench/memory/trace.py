@@ -57,6 +57,8 @@ class Trace:
         named: Key -> category, where the trace knew it.
         seconds: Time the trace took in its process.
         operators: Operators that ran.
+        steps: Index behind the last event of every optimiser step.
+        micros: Index of the first event of every forward pass.
         notes: What was traced in another way than the plan says, in sentences.
     """
 
@@ -68,6 +70,8 @@ class Trace:
     seconds: float = 0.0
     operators: int = 0
     notes: Sequence[str] = ()
+    steps: Sequence[int] = ()
+    micros: Sequence[int] = ()
 
     @classmethod
     def from_dict(cls, plan: Plan, answer: Mapping[str, Any]) -> Trace:
@@ -85,6 +89,8 @@ class Trace:
             answer["seconds"],
             answer["operators"],
             tuple(answer.get("notes", ())),
+            answer.get("steps", ()),
+            answer.get("micros", ()),
         )
 
     @cached_property

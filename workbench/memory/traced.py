@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from workbench.memory.alloc_conf import Settings
 from workbench.memory.analytic import CUDA_CONTEXT
 from workbench.memory.figures import Estimate, Interval, Part, Peak
+from workbench.memory.order import Order
 from workbench.memory.trace import Moment, Trace
 
 
-def estimate_of(trace: Trace) -> Estimate:
-    """The estimate of a traced step; `reserved` is one figure, that of the allocator's replay."""
+def estimate_of(trace: Trace, order: Order | None = None, settings: Settings | None = None) -> Estimate:
+    """The estimate of a traced step; `reserved` is one figure, that of the allocator's replay.
+
+    Args:
+        trace: The trace of the largest batch.
+        order: Steps of an epoch; where they reserve more, that is the figure.
+        settings: The allocator's; None is torch's default.
+    """
+    reserved = trace.reserved if trace.plan.device == "cpu" else trace.replay(settings).peak_reserved
+    if order is not None:
+        reserved = max(reserved, order.most_reserved(settings))
     cuda = trace.plan.device == "cuda"
     peaks = tuple(Peak(moment.phase, dict(moment.parts)) for moment in trace.moments)
     peak = max(peaks, key=lambda found: found.bytes)
@@ -18,7 +29,7 @@ def estimate_of(trace: Trace) -> Estimate:
         parts=tuple(_part(trace, name, size) for name, size in trace.peak.parts.items()),
         peaks=peaks,
         peak=peak,
-        reserved=Interval(trace.reserved, trace.reserved),
+        reserved=Interval(reserved, reserved),
         context=CUDA_CONTEXT if cuda else Interval(0, 0),
     )
 

@@ -14,11 +14,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from workbench import errors
 from workbench.errors import RunError, WorkbenchError
+from workbench.memory.order import Order, anchored
 from workbench.memory.plan import Plan
 from workbench.memory.trace import Trace
 
@@ -139,6 +141,19 @@ def trace_plan(plan: Plan) -> Trace:
         WorkbenchError: As `Tracer.ask`.
     """
     return _traced(json.dumps(plan.to_dict(), sort_keys=True))
+
+
+def order_of(plan: Plan, batches: Sequence[Sequence[int]]) -> Order:
+    """The steps of an epoch in their order: a few of its lengths are traced, all are replayed.
+
+    Args:
+        plan: What is trained; its own batches are not used.
+        batches: Row lengths of every micro batch, in order.
+
+    Raises:
+        WorkbenchError: As `Tracer.ask`, and `anchored`.
+    """
+    return Order.of(trace_plan(anchored(plan, batches)), batches)
 
 
 @lru_cache(maxsize=8)

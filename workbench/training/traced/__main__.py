@@ -64,6 +64,8 @@ def _compact(found: Any) -> dict[str, Any]:
         "events": found.events,
         "operators": found.operators,
         "notes": found.notes,
+        "steps": found.steps,
+        "micros": found.micros,
         "names": list(names),
     }
 

@@ -51,7 +51,8 @@ def _quantisation(parameter: Any) -> Iterator[torch.Tensor]:
 
 
 def see_state(recorder: Recorder, optimizer: Any) -> None:
-    """Name the tensors of an optimiser's state."""
+    """Name the tensors of an optimiser's state, behind its step."""
+    recorder.steps.append(len(recorder.events))
     for state in optimizer.state.values():
         for value in state.values():
             if isinstance(value, torch.Tensor):

@@ -38,6 +38,7 @@ class Recorder(TorchDispatchMode):
         category: Key -> category, where it is known better than by its phase.
         closed: Whether the log is complete; what goes away later is no part of the steps.
         follows: Key of a storage -> key that is freed in its place.
+        steps: Number of events behind every optimiser step; `micros`: before every forward pass.
         notes: What the trace takes for granted about this model or adapter, in sentences.
         scratch: Thread -> bytes of workspace that its first matrix product takes and keeps.
     """
@@ -55,6 +56,8 @@ class Recorder(TorchDispatchMode):
         self.operators = 0
         self.closed = False
         self.notes: list[str] = []
+        self.steps: list[int] = []
+        self.micros: list[int] = []
         self.shapes = ShapeMemory()
         self.scratch: dict[str, int] = {}
         self._keys: dict[int, tuple[int, Any]] = {}
@@ -158,6 +161,8 @@ class Recorder(TorchDispatchMode):
     @contextmanager
     def during(self, phase: str) -> Iterator[None]:
         """Run a block as a phase."""
+        if phase == "forward":
+            self.micros.append(len(self.events))
         before, self.phase = self.phase, phase
         try:
             yield
