@@ -1,17 +1,20 @@
 """FSDP2's moments: which layers are whole, which buffers are held, when. Bytes of one rank.
 
+    gather                  the first or the last unit of forward: its buffer beside that of the unit before
     loss forward            tail whole, and its gather buffer (the layer's where head and embedding are tied)
     loss backward           tail whole; it is cut again once the norm's backward is done
+    tail reduce             where the head is not tied: its gradient and the copy in the reduce buffer
     first layer backward    layer whole, gather buffer of the layer below, reduce buffer of the tail or the layer above
     layer reduce            the same with all gradients of the layer
     last layer backward     the lowest layer, when the other layers' gradient shards are there
     embedding backward      embedding whole, its gradient (three times where tied), reduce buffer of the lowest layer
-    embedding reduce        the gradient and its copy in the reduce buffer
+    embedding reduce        the gradient, its copy in the reduce buffer, the reduced shard before it is cast
     optimizer step          shards only
 
 Source: torch 2.13, distributed/fsdp/_fully_shard: one gather buffer outlives its copy-out until the next unshard in
 forward (_fsdp_param_group.py, wait_for_unshard); backward prefetches one unit (_backward_prefetch); one reduce-scatter
-input stays until the next unit's post_backward (reduce_scatter_max_input_buffers=1). Units as in accelerate 1.15.
+input stays until the next unit's post_backward (reduce_scatter_max_input_buffers=1); a loop variable of foreach_reduce
+(_fsdp_collectives.py) keeps a unit's last gradient while it is reduced. Units as in accelerate 1.15.
 """
 
 from __future__ import annotations
@@ -78,8 +81,10 @@ class FsdpStep:
         upper = range(min(2, self.layers))
         found = {name: self._pass(name) for name in self.moving if name not in UNSHARDED_MOMENTS}
         return found | {
+            "gather": _highest((self._first_gather(), self._last_gather())),
             "loss forward": self._loss_forward(),
             "loss backward": self._loss_backward(),
+            **({} if self.tied else {"tail reduce": self._tail_reduce()}),
             "first layer backward": _highest(self._layer(done, False, last) for done in upper for last in self._passes),
             "layer reduce": _highest(self._layer(done, True, last) for done in upper for last in self._passes),
             "last layer backward": _highest(self._layer(self.layers - 1, end, True) for end in (False, True)),
@@ -144,6 +149,23 @@ class FsdpStep:
         whole = self._held(layer, None) + (tail if self.sharding.reshard else 0)
         return Added(whole, self._buffer(layer, forward=True)).to(self._moving(moment))
 
+    def _first_gather(self) -> Parts:
+        """Gathering the first layer, when the buffer of the unit with the embedding is still there."""
+        layer, table = self.layout.layer, self.table
+        whole = self._whole(layer) + (self._whole(table) if self.tied or not self.sharding.reshard else 0)
+        gather = self._buffer(table, forward=True) + self._buffer(layer, forward=True)
+        return Added(whole, gather, unsharded=self._waiting(None)).to(self._moving("optimizer step"))
+
+    def _last_gather(self) -> Parts:
+        """Gathering the tail, or the last layer where the tail is whole already."""
+        layer, tail = self.layout.layer, self.layout.tail
+        whole = self._held(tail, None) + (self._whole(layer) if self.tied and self.sharding.reshard else 0)
+        gather = self._buffer(layer, forward=True) + self._buffer(layer if self.tied else tail, forward=True)
+        parts = Added(whole, gather, unsharded=self._waiting(None)).to(self._moving("loss backward"))
+        left = self.layers - self.tied
+        parts["activations"] = parts.get("activations", 0) // self.layers * left
+        return {name: size for name, size in parts.items() if name not in ("loss", "tail", "head gradient sum")}
+
     def _loss_forward(self) -> Parts:
         unit = self.layout.layer if self.tied else self.layout.tail
         added = Added(
@@ -184,6 +206,26 @@ class FsdpStep:
             parts.pop(name, None)
         return parts
 
+    def _last_gradient(self, unit: Unit) -> int:
+        """The gradient of a unit's last tensor, which outlives its copy."""
+        last = unit.tensors[-1]
+        return last.numel * last.computed * last.trained
+
+    def _cast(self, unit: Unit) -> int:
+        """The reduced shard in the type of the reduction, where gradients have another."""
+        tensor = unit.tensors[-1]
+        same = tensor.stored == self.computed
+        return 0 if same or not tensor.trained else unit.reduced(self.world, self.computed) // self.world
+
+    def _tail_reduce(self) -> Parts:
+        tail = self.layout.tail
+        parts = Added(
+            reduce=self._reduced(tail) + self._cast(tail),
+            unsharded=self._waiting(0) + self._last_gradient(tail),
+            scattered=self._scattered(tail),
+        ).to(self._moving("loss backward"))
+        return {name: size for name, size in parts.items() if name not in ("loss", "head gradient sum")}
+
     def _end(self, added: Added) -> Parts:
         parts = added.to(self._moving("backward end"))
         parts.pop("recomputed layer", None)
@@ -202,7 +244,8 @@ class FsdpStep:
 
     def _embedding_reduce(self) -> Parts:
         shards = self._scattered(*self._done(), self.table)
-        return self._end(Added(0, 0, self._reduced(self.table), self.table.gradients(), shards))
+        reduce = self._reduced(self.table) + self._cast(self.table)
+        return self._end(Added(0, 0, reduce, self._last_gradient(self.table), shards))
 
 
 def _highest(candidates: Iterable[Parts]) -> Parts:

@@ -7,6 +7,7 @@ import {
   largestGradient,
   layerOf,
   normOf,
+  numel,
   reduced,
   scattered,
   total,
@@ -72,8 +73,10 @@ export class FsdpStep {
     const others = [...this.moving.keys()].filter(name => !UNSHARDED_MOMENTS.includes(name));
     return new Map<string, Parts>([
       ...others.map(name => [name, this.forward(name)] as const),
+      ['gather', highest([this.firstGather(), this.lastGather()])],
       ['loss forward', this.lossForward()],
       ['loss backward', this.lossBackward()],
+      ...(this.tied ? [] : [['tail reduce', this.tailReduce()] as const]),
       ['first layer backward', tops(false)],
       ['layer reduce', tops(true)],
       ['last layer backward', highest([false, true].map(end => this.layerBackward(this.layers - 1, end, true)))],
@@ -126,6 +129,28 @@ export class FsdpStep {
     return this.with(moment, { whole, gather: this.buffer(this.layer) });
   }
 
+  private firstGather(): Parts {
+    const { layer, table } = this;
+    return this.with('optimizer step', {
+      whole: this.whole(layer) + (this.tied ? this.whole(table) : 0),
+      gather: this.buffer(table) + this.buffer(layer),
+      unsharded: this.waiting(null)
+    });
+  }
+
+  private lastGather(): Parts {
+    const { layer } = this;
+    const { tail } = this.layout;
+    const parts = this.with('loss backward', {
+      whole: this.whole(tail) + (this.tied ? this.whole(layer) : 0),
+      gather: this.buffer(layer) + this.buffer(this.tied ? layer : tail),
+      unsharded: this.waiting(null)
+    });
+    const left = this.layers - (this.tied ? 1 : 0);
+    const activations = Math.floor((parts['activations'] ?? 0) / this.layers) * left;
+    return without({ ...parts, activations }, 'loss', 'tail', 'head gradient sum');
+  }
+
   private lossForward(): Parts {
     const added = {
       whole: this.whole(this.layout.tail),
@@ -172,6 +197,28 @@ export class FsdpStep {
     return this.tied ? this.layout.layers : [...this.layout.layers, this.layout.tail];
   }
 
+  private lastGradient(unit: Unit): number {
+    const last = unit.tensors[unit.tensors.length - 1];
+    return last?.trained ? numel(last) * last.computed : 0;
+  }
+
+  private cast(unit: Unit): number {
+    const last = unit.tensors[unit.tensors.length - 1];
+    return last?.trained && last.stored !== this.computed
+      ? Math.floor(reduced(unit, this.world, this.computed) / this.world)
+      : 0;
+  }
+
+  private tailReduce(): Parts {
+    const { tail } = this.layout;
+    const parts = this.with('loss backward', {
+      reduce: this.reduced(tail) + this.cast(tail),
+      unsharded: this.waiting(0) + this.lastGradient(tail),
+      scattered: this.shards([tail])
+    });
+    return without(parts, 'loss', 'head gradient sum');
+  }
+
   private embeddingBackward(): Parts {
     const added = {
       whole: this.whole(this.table),
@@ -184,8 +231,8 @@ export class FsdpStep {
 
   private embeddingReduce(): Parts {
     const added = {
-      reduce: this.reduced(this.table),
-      unsharded: gradients(this.table),
+      reduce: this.reduced(this.table) + this.cast(this.table),
+      unsharded: this.lastGradient(this.table),
       scattered: this.shards([...this.done(), this.table])
     };
     return without(this.with('backward end', added), 'recomputed layer');
