@@ -103,7 +103,28 @@ def picker_pictures(page: Page, lab: Lab, theme: str) -> None:
         card.screenshot(path=IMAGES / f"{name}-{theme}.png")
 
 
-PARTS = {"run": pictures, "seen": seen_pictures, "picker": picker_pictures}
+FITS = """import workbench as wb
+turns = lambda n: [{"role": "user", "content": "Explain " * n}, {"role": "assistant", "content": "because " * n}]
+enc = wb.data([{"messages": turns(n)} for n in range(3, 640, 9)]).encode("chatml", tokenizer="tiny-llama")
+recipe = wb.recipe(enc, model="meta-llama/Llama-3.1-8B", per_device_train_batch_size=4)
+recipe.estimate(gpu="4090")"""
+TRACED = "recipe.with_(gradient_checkpointing=True).estimate(method='trace', gpu='4090')"
+
+
+def fit_pictures(page: Page, lab: Lab, theme: str) -> None:
+    """The fit bar of a run that does not fit, then of one that was traced."""
+    (lab.files / "fit.ipynb").write_text(notebook(FITS, TRACED))
+    open_notebook(page, lab, "fit.ipynb")
+    menu(page, "Run", "Run All Cells")
+    page.wait_for_function("document.querySelectorAll('.jp-OutputArea-output .wb-fit').length > 1")
+    for index, name in enumerate(("fit-bar", "fit-bar-traced")):
+        card = page.locator(".jp-OutputArea-output .wb-fit").nth(index)
+        card.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        card.screenshot(path=IMAGES / f"{name}-{theme}.png")
+
+
+PARTS = {"run": pictures, "seen": seen_pictures, "picker": picker_pictures, "fit": fit_pictures}
 
 if __name__ == "__main__":
     IMAGES.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from workbench.api import comm
@@ -14,6 +15,24 @@ from workbench.views.fit_bar import FitCard, FitFacts, fit_figure, fit_html, fit
 if TYPE_CHECKING:
     from workbench.api.memory import MemoryEstimate
     from workbench.widgets.fit import FitBarCard
+
+
+def measured_bundle(predicted: MemoryEstimate, measured: Mapping[str, Any], title: str) -> dict[str, Any]:
+    """Mime bundle of an estimate beside what was measured.
+
+    Args:
+        predicted: The estimate.
+        measured: Bytes by `live_bytes`, `reserved_bytes`, `nvidia_smi_bytes`, `process_bytes`; None or absent: unknown.
+        title: What was measured, in words.
+    """
+    host = predicted.estimate.device == "cpu"
+    known = not host or predicted.estimate.context.high > 0
+    shown = measured.get("process_bytes" if host else "nvidia_smi_bytes") if known else None
+    found = {"live": measured.get("live_bytes"), "reserved": None, "shown": shown, "kinds": None}
+    if not host:
+        found["reserved"] = measured.get("reserved_bytes")
+    payload = {**predicted.payload(), "measured": {"title": title, "measured": found}}
+    return {FIT_MIME: payload, "text/html": predicted._repr_html_()}
 
 
 class FitBar(Showable):
@@ -55,7 +74,7 @@ def _facts(shown: MemoryEstimate, handle: str | None) -> FitFacts:
     said = {
         **({} if trace is None else {"method": "trace"}),
         **({} if shown.estimate.device == "cuda" else {"device": shown.estimate.device}),
-        **shown.options,
+        **shown.said,
     }
     gpu = shown.gpu
     return FitFacts(
@@ -94,6 +113,8 @@ def _tried(shown: MemoryEstimate) -> dict[str, Any] | None:
     try:
         shapes = of_model(shown.recipe.model).to_dict()
         settings = shown.settings
+        if shown.sharded is not None:
+            return None  # the page computes one device
     except ValueError:  # every WorkbenchError of a model or recipe is one
         return None
     rows = shown.rows

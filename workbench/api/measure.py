@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from workbench.api.asked import by_size
+from workbench.api.fit_bar import measured_bundle
 from workbench.api.recipe import model_location, training_table
 from workbench.api.run import LiveRun, warm
 from workbench.errors import DataError, RecipeError, RunError
@@ -253,6 +255,25 @@ class Measurement:
 
     def _repr_html_(self) -> str:
         return escape(repr(self)) if self.measured is None else self.compare()._repr_html_()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        plain = {"text/html": self._repr_html_(), "text/plain": repr(self)}
+        measured = self.measured
+        if measured is None or measured.get("device") != self.predicted.estimate.device:
+            return plain
+        return {**measured_bundle(self.predicted, measured, f"run {self.run.id}, two steps measured"), **plain}
+
+    def _ipython_display_(self) -> None:
+        """Show what is known; when both steps are done, predicted beside measured takes its place."""
+        from IPython.display import display
+
+        handle = display(self._repr_mimebundle_(), raw=True, display_id=True)
+        if handle is not None and self.measured is None:
+            Thread(target=self._show_end, args=(handle,), name=f"measured {self.run.id}", daemon=True).start()
+
+    def _show_end(self, handle: Any) -> None:
+        self.run.wait()
+        handle.update(self._repr_mimebundle_(), raw=True)
 
 
 def measure(estimate: MemoryEstimate, root: Path | str | None = None) -> Measurement:

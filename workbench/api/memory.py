@@ -82,13 +82,18 @@ class MemoryEstimate(FitBar):
         cards = sorted(CARDS.values(), key=lambda card: card.bytes)
         return [card.name for card in cards if self.estimate.verdict(card.bytes).word == "fits"][:SMALLEST_CARDS]
 
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """Options that were said; the share of trained tokens is what the rows have."""
+        return {name: value for name, value in self.options.items() if name != "scored_share"}
+
     def code(self) -> str:
         """Python that gives this estimate again."""
         said = {
             **({} if self.trace is None else {"method": "trace"}),
             **({} if self.estimate.device == "cuda" else {"device": self.estimate.device}),
             **({} if self.gpu is None else {"gpu": self.gpu.name}),
-            **self.options,
+            **self.said,
         }
         return f"recipe.estimate({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 

@@ -81,23 +81,24 @@ class FitBar {
     const { signal } = this.listeners;
     this.made = payload.made;
     this.card = payload.card;
-    const unit = (this.unit = unitOf(Math.max(shownBytes(payload.made), roomOf(payload.card) ?? 0)));
+    const largest = Math.max(shownBytes(payload.made), roomOf(payload.card) ?? 0);
+    const unit = (this.unit = unitOf(largest, payload.of));
     this.figures = fitFigures(payload.of, unit, trans);
     this.stack = fitStack({ label: trans.__('Memory by kind'), each: 1.3 }, unit, trans);
     this.scale = fitScale(unit, trans);
     const box = h('div', { class: 'wb-fitbox' });
     this.keys = fitKeys(box, unit, trans, signal);
-    box.append(
-      this.figures.node,
-      h('div', { class: 'wb-stackbox' }, this.stack.node, this.scale.node),
-      ...this.keys.nodes
-    );
+    if (payload.measured === null) {
+      const bar = h('div', { class: 'wb-stackbox' }, this.stack.node, this.scale.node);
+      box.append(this.figures.node, bar);
+    }
+    box.append(...this.keys.nodes);
     this.step = stepChart(unit, trans);
     this.trial = payload.measured === null ? this.makeTrial(estimator, unit) : null;
     this.choice = this.trial?.start ?? null;
     this.code = codeLine({ code: this.codeNow() }, trans);
     this.node.append(this.header());
-    this.node.append(...(payload.measured === null ? [box] : this.measuredParts()));
+    this.node.append(...this.measuredParts(), box);
     if (this.trial !== null) {
       this.node.append(this.notice, h('div', { class: 'wb-cols' }, this.trial.controls.node, this.trial.remedies.node));
     }
@@ -121,7 +122,9 @@ class FitBar {
     }
     const { signal } = this.listeners;
     const start = choiceOf(tried);
-    const estimate = estimator(tried);
+    const ask = estimator(tried);
+    // what lies outside the allocator is a matter of the machine, of which Python may know more
+    const estimate: Estimator = choice => ({ ...ask(choice), context: this.payload.made.context });
     try {
       estimate(start);
     } catch {
@@ -132,7 +135,8 @@ class FitBar {
       this.trans,
       signal
     );
-    const remedies = fitRemedies(tried, unit, choice => this.apply(choice), this.trans, signal);
+    const isFormula = this.payload.kind === 'analytic';
+    const remedies = fitRemedies({ tried, unit, isFormula }, choice => this.apply(choice), this.trans, signal);
     return { tried, estimate, start, controls, remedies };
   }
 
@@ -140,16 +144,16 @@ class FitBar {
     const { payload, trans } = this;
     const kinds = { analytic: trans.__('closed form'), traced: trans.__('traced'), measured: trans.__('measured') };
     const how = h('span', { class: 'wb-sub' }, kinds[payload.kind]);
-    const badges = [this.verdict];
+    const about = payload.measured?.title ?? payload.subtitle;
     const badge = payload.measured === null ? null : errorBadge(payload.made, payload.measured.measured, trans);
     return h(
       'header',
       { class: 'wb-head' },
       h('h3', { class: 'wb-title' }, payload.title),
-      h('span', { class: 'wb-sub wb-fitsub', dir: 'auto' }, payload.measured?.title ?? payload.subtitle),
+      h('span', { class: 'wb-sub wb-fitsub', dir: 'auto', title: about }, about),
       payload.measured === null ? how : null,
       this.cardChoice(),
-      ...badges,
+      this.verdict,
       badge
     );
   }

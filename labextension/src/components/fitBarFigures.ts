@@ -47,10 +47,11 @@ export function fitFigures(of: 'gpu' | 'host', unit: Unit, trans: Trans): Figure
   const [live, expected, shown, left] = [figure(unit), figure(unit), figure(unit), figure(unit)];
   const node = h('div', { class: 'wb-figs' }, live.node, expected.node, shown.node, left.node);
   const isHost = of === 'host';
-  expected.node.hidden = shown.node.hidden = isHost;
+  expected.node.hidden = isHost;
   return {
     node,
     draw: (made, room) => {
+      shown.node.hidden = isHost && made.context.high === 0;
       const at = momentWord(highest(made)?.name ?? '', trans);
       const context = made.context.high;
       live.draw(
@@ -66,7 +67,12 @@ export function fitFigures(of: 'gpu' | 'host', unit: Unit, trans: Trans): Figure
       );
       const smi = shownBytes(made);
       const span = { low: made.reserved.low + made.context.low, high: made.reserved.high + made.context.high };
-      shown.draw(smi, trans.__('nvidia-smi will show%1', between(span, unit)), room !== null && smi > room);
+      const told = between(span, unit);
+      shown.draw(
+        smi,
+        isHost ? trans.__('the process will hold%1', told) : trans.__('nvidia-smi will show%1', told),
+        room !== null && smi > room
+      );
       left.node.hidden = room === null;
       if (room !== null) {
         const over = room - smi;

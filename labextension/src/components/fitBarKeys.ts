@@ -41,7 +41,7 @@ export function fitKeys(root: HTMLElement, unit: Unit, trans: Trans, signal: Abo
       'button',
       { class: 'wb-key', type: 'button', 'data-k': kind, hidden: true },
       swatch,
-      h('span', {}, kindWord(kind, trans)),
+      h('span', {}, kindWord(kind, trans, unit.of)),
       value
     );
     return { kind, node, value };
@@ -60,7 +60,9 @@ export function fitKeys(root: HTMLElement, unit: Unit, trans: Trans, signal: Abo
       return trans.__('blocks that the caching allocator holds beyond what is alive; middle of its interval');
     }
     if (kind === 'context') {
-      return trans.__('driver and libraries, outside the allocator; middle of its interval');
+      return unit.of === 'host'
+        ? trans.__('what the process holds beside tensors; middle of what was seen on this machine')
+        : trans.__('driver and libraries, outside the allocator; middle of its interval');
     }
     const largest = made === null ? [] : partsOf(made, kind);
     if (largest.length === 0) {
@@ -75,7 +77,7 @@ export function fitKeys(root: HTMLElement, unit: Unit, trans: Trans, signal: Abo
     }
     const there = kinds;
     shown ??= [...FIT_KINDS].sort((a, b) => there[b] - there[a])[0] ?? 'weights';
-    name.textContent = `${kindWord(shown, trans)}: `;
+    name.textContent = `${kindWord(shown, trans, unit.of)}: `;
     words.data = describe(shown);
     entries.forEach(entry => entry.node.setAttribute('aria-pressed', String(entry.kind === shown)));
   };

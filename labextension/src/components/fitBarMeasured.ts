@@ -47,7 +47,7 @@ export function errorBadge(made: Breakdown, measured: FitMeasurement, trans: Tra
 
 const none = Object.fromEntries(FIT_KINDS.map(kind => [kind, 0])) as Kinds;
 
-/** What was measured as a bar: kinds where they are known, else what is alive in one piece (as activations). */
+/** What was measured as a bar: kinds where they are known, else what is alive in one piece. */
 function measuredKinds(measured: FitMeasurement, made: Breakdown): Kinds {
   const live = measured.live ?? made.live;
   const held = measured.reserved === null ? 0 : Math.max(0, measured.reserved - live);
@@ -78,7 +78,8 @@ export function fitMeasured(
       [trans.__('Measured'), found]
     ] as const
   ).flatMap(([word, kinds]) => {
-    const stack = fitStack({ label: word, each: 1.7 }, unit, trans);
+    const names = kinds === found && measured.kinds === null ? { other: trans.__('Tensors alive') } : {};
+    const stack = fitStack({ label: word, each: 1.7, names }, unit, trans);
     stack.draw(kinds, room !== null && room <= top ? room : null, top);
     return [
       h('span', {}, word),
@@ -96,17 +97,17 @@ interface Column {
   readonly isTotal: boolean;
 }
 
-function columns(made: Breakdown, measured: FitMeasurement, trans: Trans): readonly Column[] {
+function columns(made: Breakdown, measured: FitMeasurement, unit: Unit, trans: Trans): readonly Column[] {
   const predicted = kindsOf(made);
   const found = measured.kinds;
   const kinds = found === null ? [] : FIT_KINDS.filter(kind => predicted[kind] > 0 && found[kind] !== undefined);
   const words: Readonly<Record<Figure, string>> = {
     live: trans.__('alive'),
     reserved: trans.__('reserved'),
-    shown: trans.__('nvidia-smi')
+    shown: unit.of === 'host' ? trans.__('process') : trans.__('nvidia-smi')
   };
   const ofKind = (kind: FitKind): Column => ({
-    word: kindWord(kind, trans),
+    word: kindWord(kind, trans, unit.of),
     predicted: predicted[kind],
     measured: found?.[kind] ?? null,
     isTotal: false
@@ -121,7 +122,7 @@ function columns(made: Breakdown, measured: FitMeasurement, trans: Trans): reado
 }
 
 function table(made: Breakdown, measured: FitMeasurement, unit: Unit, trans: Trans): HTMLElement {
-  const all = columns(made, measured, trans);
+  const all = columns(made, measured, unit, trans);
   const row = (word: string, value: (column: Column) => string): HTMLElement =>
     h(
       'tr',

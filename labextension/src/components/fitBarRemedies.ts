@@ -18,6 +18,13 @@ export interface Remedies {
   draw(now: FitChoice, found: readonly Remedy[], word: FitWord | null, together: Together | null): void;
 }
 
+export interface RemediesProps {
+  readonly tried: FitTried;
+  readonly unit: Unit;
+  /** Whether the figures above come from the closed form too. */
+  readonly isFormula: boolean;
+}
+
 interface Line {
   readonly node: HTMLElement;
   /** `names`: of several changes at once. */
@@ -82,14 +89,20 @@ function line(
 }
 
 export function fitRemedies(
-  tried: FitTried,
-  unit: Unit,
+  props: RemediesProps,
   apply: (choice: FitChoice) => void,
   trans: Trans,
   signal: AbortSignal
 ): Remedies {
+  const { isFormula, tried, unit } = props;
   const heading = document.createTextNode('');
-  const aside = h('span', {}, trans.__('one change each, largest saving first'));
+  const aside = h(
+    'span',
+    {},
+    isFormula
+      ? trans.__('one change each, largest saving first')
+      : trans.__('one change each, by the closed form, largest saving first')
+  );
   const none = h('p', { class: 'wb-none-needed' });
   const lines = Array.from({ length: MOST }, () => line(tried, unit, apply, trans, signal));
   const all = line(tried, unit, apply, trans, signal);

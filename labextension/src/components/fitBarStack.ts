@@ -12,6 +12,8 @@ export interface StackProps {
   readonly label: string;
   /** Percent of the width that a character of a name needs. */
   readonly each: number;
+  /** Names of kinds where they mean something else. */
+  readonly names?: Readonly<Partial<Record<FitKind, string>>>;
 }
 
 const TICKS = 8;
@@ -36,13 +38,10 @@ const setLeft = (node: HTMLElement, percent: number): void => {
 
 /** Kinds side by side, to scale; `top` is the number of bytes at the right end. */
 export function fitStack(props: StackProps, unit: Unit, trans: Trans): Stack {
+  const word = (kind: FitKind): string => props.names?.[kind] ?? kindWord(kind, trans, unit.of);
   const segments = FIT_KINDS.map(kind => ({
     kind,
-    node: h(
-      'div',
-      { class: `wb-s wb-k-${slug(kind)}`, 'data-k': kind },
-      h('span', { class: 'wb-lb' }, kindWord(kind, trans))
-    )
+    node: h('div', { class: `wb-s wb-k-${slug(kind)}`, 'data-k': kind }, h('span', { class: 'wb-lb' }, word(kind)))
   }));
   const over = h('div', { class: 'wb-overlay' });
   const limit = h('div', { class: 'wb-limit' });
@@ -57,9 +56,9 @@ export function fitStack(props: StackProps, unit: Unit, trans: Trans): Stack {
         sum += kinds[kind];
         segment.hidden = kinds[kind] <= 0;
         setWidth(segment, percent);
-        segment.classList.toggle('wb-tiny', percent < props.each * (2 + kindWord(kind, trans).length));
+        segment.classList.toggle('wb-tiny', percent < props.each * (2 + word(kind).length));
         if (kinds[kind] > 0) {
-          said.push(`${kindWord(kind, trans)} ${unit.text(kinds[kind])}`);
+          said.push(`${word(kind)} ${unit.text(kinds[kind])}`);
         }
       }
       limit.hidden = room === null;

@@ -22,6 +22,8 @@ const HEIGHT = 176;
 const FLOOR = 146;
 const TOP = 20;
 const LEFT = 34;
+/** Pixels at the right that the words of the levels take. */
+const LEVEL_WORDS = 190;
 
 /** A traced curve as a timeline: what stays below, the rest above it. */
 function traced(curve: NonNullable<Curve>, made: Breakdown): Timeline {
@@ -236,10 +238,10 @@ class StepDrawing implements StepChart {
       'peak %1, at: %2, most of it %3',
       this.unit.text(made.live, 1),
       momentWord(highest(made)?.name ?? '', this.trans),
-      this.curve?.owner ?? ownerOf(made, this.trans)
+      this.curve?.owner.split(',')[0] ?? ownerOf(made, this.trans)
     );
     const half = words.length * 2.9;
-    const fits = Math.max(LEFT + half, Math.min(width - half - 6, at));
+    const fits = Math.max(LEFT + half, Math.min(width - half - LEVEL_WORDS, at));
     const held = y(middle(made.reserved));
     const free = over - 9;
     // above the line of what is reserved where that would strike it through

@@ -11,16 +11,19 @@ const MIB = 2 ** 20;
 export interface Unit {
   readonly name: 'GiB' | 'MiB';
   readonly bytes: number;
+  /** Whose memory it is. */
+  readonly of: 'gpu' | 'host';
   /** A bare number; the unit stands beside it. */
   text(bytes: number, digits?: number): string;
 }
 
-export function unitOf(largest: number): Unit {
+export function unitOf(largest: number, of: 'gpu' | 'host' = 'gpu'): Unit {
   const isLarge = largest >= GIB;
   const bytes = isLarge ? GIB : MIB;
   return {
     name: isLarge ? 'GiB' : 'MiB',
     bytes,
+    of,
     text: (size, digits = isLarge ? 2 : 1) => formatNumber(size / bytes, digits)
   };
 }
@@ -30,7 +33,7 @@ export function size(bytes: number): string {
   return Math.abs(bytes) >= GIB / 10 ? `${formatNumber(bytes / GIB, 1)} GiB` : `${formatNumber(bytes / MIB, 1)} MiB`;
 }
 
-export function kindWord(kind: FitKind, trans: Trans): string {
+export function kindWord(kind: FitKind, trans: Trans, of: 'gpu' | 'host' = 'gpu'): string {
   const words: Readonly<Record<FitKind, string>> = {
     weights: trans.__('Weights'),
     adapter: trans.__('Adapter'),
@@ -43,7 +46,7 @@ export function kindWord(kind: FitKind, trans: Trans): string {
     communication: trans.__('Communication'),
     other: trans.__('Other'),
     allocator: trans.__('Allocator spare'),
-    context: trans.__('CUDA context')
+    context: of === 'host' ? trans.__('Interpreter, libraries') : trans.__('CUDA context')
   };
   return words[kind];
 }
