@@ -16,15 +16,16 @@ from workbench.recipes import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
-import { choiceOf, codeOf, withAdapter } from './fitChoice';
+import { choiceOf, codeOf, withAdapter, withWorld } from './fitChoice';
 import { estimatorOf } from './fitEstimate';
 import { shownBytes, verdictOf } from './fitModel';
 import { readFileSync } from 'node:fs';
 const asked = JSON.parse(readFileSync(0, 'utf8'));
 const answers = asked.map(({ tried, change, room }) => {
   const start = choiceOf(tried);
-  const { adapter, ...rest } = change;
-  const choice = { ...start, ...rest, ...(adapter === undefined ? {} : withAdapter(start, adapter, tried)) };
+  const { adapter, world, ...rest } = change;
+  const adapted = adapter === undefined ? {} : withAdapter(start, adapter, tried);
+  const choice = { ...start, ...rest, ...adapted, ...(world === undefined ? {} : withWorld(world, tried)) };
   const made = estimatorOf(tried)(choice);
   const code = codeOf(start, choice, {}, null);
   return { live: made.live, shown: shownBytes(made), word: verdictOf(made, room), code };

@@ -8,7 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from tests.memory.test_memory_choices import ASK as SLIDE
+from tests.memory.test_memory_choices import a_recipe, run_node
 from tests.memory.test_memory_twin import ROOT, a_model, as_twin, some_settings
+from workbench.api import comm
+from workbench.api.memory import estimate_recipe
 from workbench.memory.sharded import evaluate
 from workbench.memory.sharding_values import OFFLOADS
 
@@ -71,3 +75,25 @@ def test_twin_refuses_what_python_refuses(tmp_path):
         replace(settings, quantisation="nf4"),
     ]
     assert all("error" in found for found in answers(tmp_path, [(shapes, each) for each in wrong]))
+
+
+def test_a_moved_slider_of_gpus_shows_what_python_says_of_the_code_below(tmp_path):
+    rng = random.Random(2)
+    asked, wanted = [], []
+    for before in ({}, {"world": 4}, {"world": 4, "sharding": "zero3", "offload": "parameters"}):
+        for world in (1, 2, 8, 64):
+            recipe = a_recipe(rng)
+            with comm.alone():
+                tried = estimate_recipe(recipe, 900, **before).payload()["tried"]
+            asked.append({"tried": {**tried, "longest": 900}, "change": {"world": world}, "room": 24 * 2**30})
+            after = (
+                {"sharding": "fsdp", **before, "world": world}
+                if before.get("world") is None
+                else {**before, "world": world}
+            )
+            alone = {} if world == 1 else after
+            wanted.append((estimate_recipe(recipe, 900, card_gib=24, **alone), before, world))
+    for said, (made, before, world) in zip(run_node(tmp_path, SLIDE, asked), wanted, strict=True):
+        assert (said["live"], said["shown"]) == (made.estimate.hard_minimum, made.nvidia_smi_bytes)
+        assert ("world=" in said["code"]) == (world != before.get("world", 1))
+        assert ("sharding='fsdp'" in said["code"]) == (not before and world > 1)

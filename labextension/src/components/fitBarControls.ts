@@ -1,5 +1,5 @@
 /** Sliders and switches: every move is a choice, and nothing is asked of a kernel. */
-import { choiceOf, lengthOf, withAdapter } from '../memory/fitChoice';
+import { choiceOf, lengthOf, withAdapter, withWorld } from '../memory/fitChoice';
 import type { FitChoice } from '../memory/fitChoice';
 import type { FitTried } from '../wire/fit';
 import { formatNumber, h, on, uniqueId } from './component';
@@ -24,6 +24,7 @@ const LENGTHS = [
   32768, 49152, 65536, 98304, 131072
 ];
 const RANKS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+const WORLDS = [1, 2, 3, 4, 6, 8, 16, 32, 64];
 /** How far beyond what is set a slider reaches. */
 const REACH = 8;
 
@@ -96,6 +97,7 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
   const batches = stepsOf(BATCHES, [tried.batch], Math.max(16, REACH * tried.batch));
   const lengths = stepsOf(LENGTHS, [limitNow, tried.longest], longest);
   const ranks = stepsOf(RANKS, [settings.rank], Math.max(256, settings.rank));
+  const worlds = stepsOf(WORLDS, [settings.world ?? 1], Math.max(64, settings.world ?? 1));
   const limit = (value: number): Partial<FitChoice> => ({
     length: value >= tried.longest && !tried.packed && tried.max_length === null ? null : value
   });
@@ -113,6 +115,12 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
       trans.__('LoRA rank'),
       ranks,
       to(rank => ({ rank })),
+      signal
+    ),
+    world: slider(
+      trans.__('Shards (GPUs)'),
+      worlds,
+      to(world => withWorld(world, tried)),
       signal
     )
   };
@@ -149,7 +157,9 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
   };
   const isHost = settings.device === 'cpu';
   // what these save exists on a GPU only
-  [switches.quantisation, switches.optim, switches.attention].forEach(item => (item.node.hidden = isHost));
+  [switches.quantisation, switches.optim, switches.attention, sliders.world].forEach(
+    item => (item.node.hidden = isHost)
+  );
   const node = h(
     'div',
     { class: 'wb-sl' },
@@ -168,6 +178,7 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
         lengths.length < 2
       );
       sliders.rank.draw(choice.rank, full);
+      sliders.world.draw(choice.world, false);
       switches.checkpointing.draw(choice.checkpointing, false);
       switches.lora.draw(!full, false);
       switches.quantisation.draw(choice.quantisation === 'nf4', full);

@@ -23,6 +23,10 @@ export interface FitChoice {
   readonly weightBytes: number;
   /** As it was, or `bfloat16` where frozen weights were float32. */
   readonly precision: '' | 'bfloat16';
+  /** GPUs; every one has a batch of its own. */
+  readonly world: number;
+  /** How they share: a strategy of sharding.ts. */
+  readonly sharding: string;
 }
 
 export function choiceOf(tried: FitTried): FitChoice {
@@ -38,7 +42,9 @@ export function choiceOf(tried: FitTried): FitChoice {
     optim: settings.optim,
     attention: settings.attention,
     weightBytes: settings.weight_bytes,
-    precision: ''
+    precision: '',
+    world: settings.world ?? 1,
+    sharding: settings.sharding ?? 'none'
   };
 }
 
@@ -72,8 +78,20 @@ export function settingsOf(choice: FitChoice, tried: FitTried): Settings {
     float32_rest: choice.quantisation === before.quantisation ? before.float32_rest : choice.quantisation !== 'none',
     masked: tried.masked ?? (tried.packed || choice.batch > 1),
     weight_bytes: choice.weightBytes,
-    autocast: before.autocast || choice.precision === 'bfloat16'
+    autocast: before.autocast || choice.precision === 'bfloat16',
+    world: choice.world,
+    sharding: choice.sharding,
+    offload: choice.sharding === 'none' ? 'none' : (before.offload ?? 'none')
   };
+}
+
+/** A choice of GPUs: they share as before, or by FSDP where there was one. */
+export function withWorld(world: number, tried: FitTried): Partial<FitChoice> {
+  const { sharding = 'none', world: before = 1 } = tried.settings;
+  if (world === 1) {
+    return { world, sharding: before === 1 ? sharding : 'none' };
+  }
+  return { world, sharding: sharding === 'none' && before === 1 ? 'fsdp' : sharding };
 }
 
 /** A choice with another adapter: frozen weights follow the precision, trained ones are float32. */
@@ -107,9 +125,13 @@ export function changedArguments(before: FitChoice, after: FitChoice): readonly 
   const adapter = after.quantisation === 'nf4' ? 'qlora' : after.adapter;
   const fields: readonly (readonly [string, string, string, string])[] = [
     ['attention', before.attention, after.attention, after.attention],
-    ['adapter', before.quantisation, after.quantisation, adapter]
+    ['adapter', before.quantisation, after.quantisation, adapter],
+    ['sharding', before.sharding, after.sharding, after.sharding]
   ];
-  return fields.filter(([, old, value]) => old !== value).map(([name, , , value]) => [name, quoted(value)]);
+  const said = fields
+    .filter(([, old, value]) => old !== value)
+    .map(([name, , , value]) => [name, quoted(value)] as const);
+  return before.world === after.world ? said : [['world', String(after.world)], ...said];
 }
 
 function python(value: boolean): string {

@@ -1,11 +1,11 @@
 /** The closed form as the fit bar asks it: a choice in, a breakdown by kinds out. */
 import type { FitTried } from '../wire/fit';
-import { estimate } from './analytic';
 import type { Estimate } from './analytic';
 import { settingsOf } from './fitChoice';
 import type { FitChoice } from './fitChoice';
 import type { Breakdown } from './fitModel';
 import { byKind, kindOf } from './kinds';
+import { evaluate } from './sharding';
 
 /** What the closed form answers to a choice; throws where it does not know an answer. */
 export type Estimator = (choice: FitChoice) => Breakdown;
@@ -30,7 +30,7 @@ export function breakdownOf(made: Estimate): Breakdown {
 
 export function estimatorOf(tried: FitTried): Estimator {
   return choice => {
-    const made = breakdownOf(estimate(tried.shapes, settingsOf(choice, tried)));
+    const made = breakdownOf(evaluate(tried.shapes, settingsOf(choice, tried)));
     // a payload from elsewhere may hold shapes that are none
     if (!Number.isFinite(made.live) || made.live <= 0) {
       throw new Error('The closed form gives no number for these shapes.');

@@ -87,6 +87,18 @@ def test_what_is_moved_back_is_what_python_said(show_fit):
     assert page.inner_text(".wb-code pre") == "recipe.estimate(gpu='23.6 GiB')"
 
 
+def test_shards_are_a_slider_and_their_communication_is_in_the_bar(show_fit):
+    page = show_fit(adapter="none")
+    before = figure(page, 0)
+    assert page.locator('.wb-key[data-k="communication"]:visible').count() == 0
+    move(page, "Shards (GPUs)", "End")
+    assert figure(page, 0) < before / 2
+    assert page.locator('.wb-key[data-k="communication"]:visible').count() == 1
+    assert "world=64, sharding='fsdp'" in page.inner_text(".wb-code pre")
+    move(page, "Shards (GPUs)", "Home")
+    assert figure(page, 0) == before
+
+
 def test_remedies_are_sorted_by_saving_and_applied_by_one_press(show_fit):
     page = show_fit(per_device_train_batch_size=4)
     lines = page.locator(".wb-fix:visible")
