@@ -73,7 +73,8 @@ def test_a_plan_trains_what_the_recipe_says():
 
 
 def test_what_is_not_traced_is_said():
-    for changes in ({"method": "ppo"}, {"attention": "flex_attention"}, {"generator": "vllm"}):
+    refused = {"use_liger_kernel": True}
+    for changes in ({"method": "ppo"}, {"attention": "flex_attention"}, {"generator": "vllm"}, {"arguments": refused}):
         with pytest.raises(RecipeError, match="WB810"):
             plan(**changes)
     with pytest.raises(RecipeError, match="WB806"):
@@ -205,6 +206,10 @@ def test_an_engine_beside_the_trainer_holds_its_share_until_it_sleeps():
 def test_values_that_trl_refuses_together_are_said():
     with pytest.raises(RecipeError, match=r"divisible by num_generations.*WB810"):
         TRACER.ask(plan(method="grpo", arguments={"num_generations": 3}))
+    with pytest.raises(RecipeError, match=r"muon is not a valid.*WB810"):
+        TRACER.ask(plan(Recipe(optim="muon")))
+    with pytest.raises(RecipeError, match=r"Images of 'llama' are not traced.*WB810"):
+        TRACER.ask(plan(images=1))
 
 
 @pytest.mark.training

@@ -335,3 +335,50 @@ def test_so_are_the_experimental_preference_methods(method, adapter, checkpointi
     with live.watch:
         made.train()
     assert traced(method.lower(), adapter, checkpointing=checkpointing).live == live.peak
+
+
+IMAGED = {
+    "model_type": "llava",
+    "image_token_index": 7,
+    "text_config": {key: value for key, value in CONFIG.items() if key != "tie_word_embeddings"},
+    "vision_config": {
+        "model_type": "clip_vision_model",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 2,
+        "image_size": 56,
+        "patch_size": 14,
+    },
+}
+
+
+@pytest.mark.training
+def test_so_is_a_loop_over_rows_with_images():
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    values = {key: value for key, value in IMAGED.items() if key != "model_type"}
+    config = AutoConfig.for_model("llava", **values)
+    model = AutoModelForImageTextToText.from_config(config, attn_implementation="eager", dtype=torch.float32).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    live, outputs, pixels = LiveBytes(), None, None
+    for tensor in (*model.parameters(), *model.buffers()):
+        live.see(tensor)
+    with live.watch:
+        for _ in range(2):
+            batch = {name: torch.zeros((2, 48), dtype=torch.long) for name in ("input_ids", "attention_mask", "labels")}
+            batch["attention_mask"][:] = 1
+            optimizer.zero_grad()
+            batch["input_ids"][:, :16] = 7  # 4 by 4 patches
+            pixels = torch.empty((2, 3, 56, 56)).zero_()
+            outputs = model(**batch, pixel_values=pixels, num_items_in_batch=1000)
+            loss = outputs.loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            del loss
+    recipe = Recipe(adapter="none", per_device_train_batch_size=2)
+    fields = {"device": "cpu", "attention": "eager", "dtype": "float32", "autocast": False, "loop": "plain"}
+    plan = Plan(IMAGED, recipe.to_dict(), [[48, 48]], images=1, **fields)
+    assert Trace.from_dict(plan, TRACER.ask(plan)).live == live.peak

@@ -48,6 +48,8 @@ class Plan:
         generator: `transformers` is `model.generate` with its cache; `vllm` an engine in the same process.
         vllm_bytes: What that engine holds of the device: its share of the card (vllm_gpu_memory_utilization).
         vllm_sleeps: Whether it gives its memory back while TRL trains (vllm_enable_sleep_mode).
+        images: Images in every row of a vision model; a row's length counts their tokens.
+        image_tokens: Tokens of an image where the family leaves its size free.
         arguments: Further fields of the trainer's config.
     """
 
@@ -74,6 +76,8 @@ class Plan:
     generator: str = "transformers"
     vllm_bytes: int = 0
     vllm_sleeps: bool = False
+    images: int = 0
+    image_tokens: int | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
@@ -87,6 +91,13 @@ class Plan:
             raise RecipeError(
                 f"Attention {self.attention!r} is not traced.",
                 remedy=f"Use one of {', '.join(ATTENTIONS)}.",
+                code="WB810",
+            )
+        if self.arguments.get("use_liger_kernel"):
+            raise RecipeError(
+                "Steps with Liger's kernels are not traced: they are Triton kernels, which need a GPU to say what they"
+                " keep.",
+                remedy="Without use_liger_kernel the figures are an upper bound; TRL's own fused head is in them.",
                 code="WB810",
             )
         if self.generator not in GENERATORS or (self.generator == "vllm" and self.vllm_bytes <= 0):

@@ -78,11 +78,14 @@ class CastingMode(TorchFunctionMode):
     def __init__(self, replaced: Mapping[Any, Callable[..., Any]]) -> None:
         super().__init__()
         self.replaced = replaced
+        self.special = KNOWN | set(replaced)
         self.copies: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.on_copy: Callable[[torch.Tensor], None] = lambda copy: None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func not in self.special:
+            return func(*args, **kwargs)
         if func in KNOWN and _enabled("cpu"):
             args, kwargs = self._cast(func, args, kwargs)
         return self.replaced.get(func, func)(*args, **kwargs)

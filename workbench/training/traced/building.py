@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_any, tree_map
 
 from workbench.training.traced.recorder import selection
+from workbench.training.traced.shapes import on_meta
 
 aten = torch.ops.aten
 
@@ -49,7 +50,7 @@ class Building(TorchDispatchMode, AbstractContextManager[Any]):
             kwargs = {**kwargs, "device": torch.device("meta")}  # its values are read nowhere
         elif func is aten.copy_.default and not args[0].is_meta:
             return args[0]
-        args, kwargs = tree_map(_on_meta, args), tree_map(_on_meta, kwargs)
+        args, kwargs = tree_map(on_meta, args), tree_map(on_meta, kwargs)
         answer = self.answers.get(func)
         return func(*args, **kwargs) if answer is None else answer(func, args, kwargs)
 
@@ -76,7 +77,7 @@ def placed(model: Any) -> Any:
     for module in list(model.modules()):
         for name, parameter in list(module.named_parameters(recurse=False)):
             if not parameter.is_meta:
-                made = torch.nn.Parameter(_on_meta(parameter.data), requires_grad=parameter.requires_grad)
+                made = torch.nn.Parameter(on_meta(parameter.data), requires_grad=parameter.requires_grad)
                 module.register_parameter(name, made)
     for owner, module in list(model.named_modules()):
         host = owner.rsplit(".", 1)[-1] in ON_HOST
@@ -88,10 +89,3 @@ def placed(model: Any) -> Any:
 
 def _is_meta(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.is_meta
-
-
-def _on_meta(value: Any) -> Any:
-    """A tensor on `meta`; numbers, which broadcast to any device, as they are."""
-    if isinstance(value, torch.Tensor) and not value.is_meta and value.dim():
-        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
-    return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_iter
+from torch.utils._pytree import tree_iter, tree_map
 
 aten = torch.ops.aten
 
@@ -43,7 +43,7 @@ class ShapeMemory:
             key = (func, _signature(args), _signature(tuple(kwargs.items())) if kwargs else None)
             known = self._known.get(key)
         except _NotMetaError:
-            return func(*args, **kwargs)
+            return _run_mixed(func, args, kwargs)
         except TypeError:  # an argument that cannot be hashed
             return func(*args, **kwargs)
         if kind == "in place":
@@ -64,6 +64,24 @@ class ShapeMemory:
         out = func(*args, **kwargs)
         self._known[key] = "self" if out is args[0] else "nothing"
         return out
+
+
+def _run_mixed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An operator on tensors with and without data: where both meet, sizes that a model reads were kept with data."""
+    try:
+        return func(*args, **kwargs)
+    except RuntimeError:
+        if not any(isinstance(value, torch.Tensor) and value.is_meta for value in tree_iter((args, kwargs))):
+            raise
+        args, kwargs = tree_map(on_meta, args), tree_map(on_meta, kwargs)
+        return func(*args, **kwargs)
+
+
+def on_meta(value: Any) -> Any:
+    """A tensor on `meta`; numbers, which broadcast to any device, as they are."""
+    if isinstance(value, torch.Tensor) and not value.is_meta and value.dim():
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+    return value
 
 
 class _NotMetaError(Exception):

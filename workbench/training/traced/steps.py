@@ -21,6 +21,7 @@ from workbench.training.traced.naming import named_modules
 from workbench.training.traced.plain_loop import PlainLoop
 from workbench.training.traced.recorder import Recorder, selection
 from workbench.training.traced.trainers import TrainerLoop
+from workbench.training.traced.vision import add_images
 
 
 def record(plan: Plan) -> Recorder:
@@ -45,6 +46,8 @@ def record(plan: Plan) -> Recorder:
             stack.enter_context(cuda.cuda_paths(plan.padded))
         loop = PlainLoop(plan, model) if plan.loop == "plain" else TrainerLoop(plan, model, Path(folder))
         loop.prepare(recorder)
+        if plan.images:
+            add_images(plan, loop.model)
         stack.enter_context(named_modules(recorder, loop.model))
         stack.enter_context(recorder)
         loop.run(recorder)

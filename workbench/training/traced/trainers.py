@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from workbench.errors import RecipeError
 from workbench.memory.plan import ONLINE, Plan
 from workbench.recipes import Recipe
 from workbench.training.traced import adapters
@@ -65,7 +66,11 @@ class TrainerLoop:
     def _arguments(self) -> Any:
         plan = self.plan
         recipe = Recipe.from_dict({**plan.recipe, "precision": "bfloat16" if plan.autocast else "float32"})
-        made = training_arguments(recipe, self.folder, packed=plan.packed)
+        try:
+            made = training_arguments(recipe, self.folder, packed=plan.packed)
+        except ValueError as error:  # an optimiser that transformers does not have, Muon for one
+            words = str(error).splitlines()[0]
+            raise RecipeError(f"TRL refuses the recipe: {words[:240]}", code="WB810") from error
         if plan.method != "sft":
             made = config_of(plan, made)
         for name, value in {**FIXED, **plan.arguments}.items():
