@@ -1,7 +1,9 @@
 """FSDP2 and DDP as torch runs them, on a fake process group, against the closed form. No GPU, no network."""
 
+import csv
 import math
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from tests.benchmarks.sharding_grid import MODELS, highest, ours
+from tests.benchmarks.sharding_grid import MODELS, grid, highest, ours
 from tests.benchmarks.sharding_oracle import Case, track
 from workbench.memory.architecture import from_config
 from workbench.memory.settings import AnalyticSettings
@@ -81,6 +83,19 @@ def sharded_model(config, mesh, rank):
     for layer in model.get_decoder().layers:
         fully_shard(layer, mesh=mesh)
     return fully_shard(model, mesh=mesh)
+
+
+def test_every_row_of_the_committed_grid_is_still_within_three_percent():
+    """The tracker's figures are those of the table; ours are computed again."""
+    table = csv.DictReader((Path(__file__).parent / "sharding_grid.csv").open())
+    errors = []
+    for row, (name, case) in zip(table, grid(), strict=True):
+        found = ours(case)
+        assert (row["model"], int(row["world"]), int(row["length"])) == (name, case.world, case.length)
+        assert found.ranks[0].parameters == int(row["owned"])
+        errors.append(abs(highest(found).bytes / int(row["peak"]) - 1))
+    print(f"{len(errors)} runs: median {sorted(errors)[len(errors) // 2]:.2%}, largest {max(errors):.2%}")
+    assert max(errors) < 0.03
 
 
 FAMILIES = {

@@ -113,8 +113,6 @@ def _tried(shown: MemoryEstimate) -> dict[str, Any] | None:
     try:
         shapes = of_model(shown.recipe.model).to_dict()
         settings = shown.settings
-        if shown.sharded is not None:
-            return None  # the page computes one device
     except ValueError:  # every WorkbenchError of a model or recipe is one
         return None
     rows = shown.rows

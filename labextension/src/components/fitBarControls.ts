@@ -118,7 +118,7 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
       signal
     ),
     world: slider(
-      trans.__('Shards (GPUs)'),
+      trans.__('GPUs (shards)'),
       worlds,
       to(world => withWorld(world, tried)),
       signal
