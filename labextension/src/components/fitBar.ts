@@ -124,9 +124,15 @@ class FitBar {
     const start = choiceOf(tried);
     const ask = estimator(tried);
     // what lies outside the allocator is a matter of the machine, of which Python may know more
-    const estimate: Estimator = choice => ({ ...ask(choice), context: this.payload.made.context });
+    let estimate: Estimator;
     try {
-      estimate(start);
+      const { low, high } = ask(start).context;
+      const seen = this.payload.made.context;
+      estimate = choice => {
+        const made = ask(choice);
+        const context = { low: made.context.low + seen.low - low, high: made.context.high + seen.high - high };
+        return { ...made, context };
+      };
     } catch {
       return null;
     }

@@ -81,6 +81,35 @@ function toggle(label: string, flip: (checked: boolean) => void, signal: AbortSi
   };
 }
 
+/** How several GPUs share a run; names as their makers write them. */
+const STRATEGIES = [
+  ['ddp', 'DDP'],
+  ['fsdp', 'FSDP'],
+  ['zero1', 'ZeRO 1'],
+  ['zero2', 'ZeRO 2'],
+  ['zero3', 'ZeRO 3']
+] as const;
+
+interface Sharing {
+  readonly node: HTMLElement;
+  draw(choice: FitChoice): void;
+}
+
+function strategies(choose: (sharding: string) => void, trans: Trans, signal: AbortSignal): Sharing {
+  const id = uniqueId('wb-fit');
+  const options = STRATEGIES.map(([value, name]) => h('option', { value }, name));
+  const select = h('select', { class: 'wb-select', id }, ...options);
+  on(select, 'change', () => choose(select.value), signal);
+  return {
+    node: h('div', { class: 'wb-f' }, h('label', { for: id }, trans.__('Sharing')), select),
+    draw: ({ sharding, world }) => {
+      // several GPUs that share nothing are DDP's
+      select.value = sharding !== 'none' ? sharding : world > 1 ? 'ddp' : 'fsdp';
+      select.disabled = world === 1;
+    }
+  };
+}
+
 export function fitControls(props: ControlProps, trans: Trans, signal: AbortSignal): Controls {
   const { tried } = props;
   const { settings } = tried;
@@ -97,7 +126,6 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
   const batches = stepsOf(BATCHES, [tried.batch], Math.max(16, REACH * tried.batch));
   const lengths = stepsOf(LENGTHS, [limitNow, tried.longest], longest);
   const ranks = stepsOf(RANKS, [settings.rank], Math.max(256, settings.rank));
-  const worlds = stepsOf(WORLDS, [settings.world ?? 1], Math.max(64, settings.world ?? 1));
   const limit = (value: number): Partial<FitChoice> => ({
     length: value >= tried.longest && !tried.packed && tried.max_length === null ? null : value
   });
@@ -111,19 +139,27 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
       signal
     ),
     length: slider(trans.__('Max length'), lengths, to(limit), signal),
+    world: slider(
+      trans.__('GPUs'),
+      stepsOf(WORLDS, [settings.world ?? 1], Math.max(64, settings.world ?? 1)),
+      to(world => withWorld(world, tried, now())),
+      signal
+    ),
     rank: slider(
       trans.__('LoRA rank'),
       ranks,
       to(rank => ({ rank })),
       signal
-    ),
-    world: slider(
-      trans.__('GPUs (shards)'),
-      worlds,
-      to(world => withWorld(world, tried)),
-      signal
     )
   };
+  const sharing = strategies(
+    sharding => {
+      props.onMove({ sharding });
+      props.onSettle();
+    },
+    trans,
+    signal
+  );
   const plain = settings.optim.includes('8bit') ? 'adamw_torch' : settings.optim;
   const slow = settings.attention === 'flash_attention_2' ? 'sdpa' : settings.attention;
   const switches = {
@@ -157,14 +193,14 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
   };
   const isHost = settings.device === 'cpu';
   // what these save exists on a GPU only
-  [switches.quantisation, switches.optim, switches.attention, sliders.world].forEach(
-    item => (item.node.hidden = isHost)
-  );
+  const onGpu = [switches.quantisation, switches.optim, switches.attention, sliders.world, sharing];
+  onGpu.forEach(item => (item.node.hidden = isHost));
   const node = h(
     'div',
     { class: 'wb-sl' },
     h('h4', { class: 'wb-h' }, trans.__('Try another setting')),
     ...Object.values(sliders).map(item => item.node),
+    sharing.node,
     h('div', { class: 'wb-sw' }, ...Object.values(switches).map(item => item.node))
   );
   return {
@@ -179,6 +215,7 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
       );
       sliders.rank.draw(choice.rank, full);
       sliders.world.draw(choice.world, false);
+      sharing.draw(choice);
       switches.checkpointing.draw(choice.checkpointing, false);
       switches.lora.draw(!full, false);
       switches.quantisation.draw(choice.quantisation === 'nf4', full);

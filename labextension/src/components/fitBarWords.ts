@@ -90,7 +90,8 @@ export function remedyWord(remedy: Remedy, trans: Trans): string {
     'paged optimizer': () => trans.__('Paged 8-bit optimizer'),
     bfloat16: () => trans.__('Frozen weights in bfloat16'),
     adapter: () => trans.__('LoRA instead of all weights'),
-    attention: () => trans.__('Flash attention')
+    attention: () => trans.__('Flash attention'),
+    shards: () => trans.__('FSDP over %1 GPUs', formatNumber(choice.world))
   };
   return words[remedy.name]();
 }
@@ -108,7 +109,8 @@ export function costWord(remedy: Remedy, cut: number | null, trans: Trans): stri
     'paged optimizer': () => trans.__('moments move to host memory under pressure'),
     bfloat16: () => trans.__('rounds the frozen weights'),
     adapter: () => trans.__('only the adapter trains'),
-    attention: () => trans.__('same result, needs flash-attn')
+    attention: () => trans.__('same result, needs flash-attn'),
+    shards: () => trans.__('each has a batch of its own')
   };
   return words[remedy.name]();
 }

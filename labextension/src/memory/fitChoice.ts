@@ -23,9 +23,9 @@ export interface FitChoice {
   readonly weightBytes: number;
   /** As it was, or `bfloat16` where frozen weights were float32. */
   readonly precision: '' | 'bfloat16';
-  /** GPUs; every one has a batch of its own. */
+  /** GPUs; the batch is that of one. */
   readonly world: number;
-  /** How they share: a strategy of sharding.ts. */
+  /** A strategy of sharding.ts. */
   readonly sharding: string;
 }
 
@@ -78,20 +78,11 @@ export function settingsOf(choice: FitChoice, tried: FitTried): Settings {
     float32_rest: choice.quantisation === before.quantisation ? before.float32_rest : choice.quantisation !== 'none',
     masked: tried.masked ?? (tried.packed || choice.batch > 1),
     weight_bytes: choice.weightBytes,
-    autocast: before.autocast || choice.precision === 'bfloat16',
     world: choice.world,
     sharding: choice.sharding,
-    offload: choice.sharding === 'none' ? 'none' : (before.offload ?? 'none')
+    offload: choice.sharding === before.sharding ? (before.offload ?? 'none') : 'none',
+    autocast: before.autocast || choice.precision === 'bfloat16'
   };
-}
-
-/** A choice of GPUs: they share as before, or by FSDP where there was one. */
-export function withWorld(world: number, tried: FitTried): Partial<FitChoice> {
-  const { sharding = 'none', world: before = 1 } = tried.settings;
-  if (world === 1) {
-    return { world, sharding: before === 1 ? sharding : 'none' };
-  }
-  return { world, sharding: sharding === 'none' && before === 1 ? 'fsdp' : sharding };
 }
 
 /** A choice with another adapter: frozen weights follow the precision, trained ones are float32. */
@@ -123,15 +114,13 @@ export function changedFields(before: FitChoice, after: FitChoice): readonly (re
 /** Arguments of `estimate` that a choice changes: what a recipe does not have. */
 export function changedArguments(before: FitChoice, after: FitChoice): readonly (readonly [string, string])[] {
   const adapter = after.quantisation === 'nf4' ? 'qlora' : after.adapter;
-  const fields: readonly (readonly [string, string, string, string])[] = [
-    ['attention', before.attention, after.attention, after.attention],
-    ['adapter', before.quantisation, after.quantisation, adapter],
-    ['sharding', before.sharding, after.sharding, after.sharding]
+  const fields: readonly (readonly [string, string | number, string | number, string])[] = [
+    ['attention', before.attention, after.attention, quoted(after.attention)],
+    ['adapter', before.quantisation, after.quantisation, quoted(adapter)],
+    ['world', before.world, after.world, String(after.world)],
+    ['sharding', before.sharding, after.sharding, quoted(after.sharding)]
   ];
-  const said = fields
-    .filter(([, old, value]) => old !== value)
-    .map(([name, , , value]) => [name, quoted(value)] as const);
-  return before.world === after.world ? said : [['world', String(after.world)], ...said];
+  return fields.filter(([, old, value]) => old !== value).map(([name, , , code]) => [name, code]);
 }
 
 function python(value: boolean): string {
@@ -153,6 +142,9 @@ export function codeOf(
   const fields = changedFields(before, after).filter(([field]) => field !== 'adapter' || !args.has('adapter'));
   if (args.has('adapter') && before.adapter !== after.adapter) {
     args.set('adapter', quoted(after.adapter));
+  }
+  if (before.sharding !== after.sharding) {
+    args.delete('offload');
   }
   changedArguments(before, after).forEach(([name, value]) => args.set(name, value));
   const [name, value] = card?.split(/=(.*)/s) ?? [];
@@ -176,4 +168,16 @@ export function shareCut(tried: FitTried, limit: number | null): number | null {
     over += limit !== null && (tokens ?? 0) > limit ? (rows ?? 0) : 0;
   }
   return over / Math.max(1, all);
+}
+
+/** A choice on so many GPUs: they share as they did, else by FSDP; one has nothing to share. */
+export function withWorld(world: number, tried: FitTried, now: FitChoice = choiceOf(tried)): Partial<FitChoice> {
+  const { sharding = 'none', world: before = 1 } = tried.settings;
+  if (world === 1) {
+    return { world, sharding: before === 1 ? sharding : 'none' };
+  }
+  if (now.world > 1 && now.sharding !== 'none') {
+    return { world, sharding: now.sharding };
+  }
+  return { world, sharding: sharding === 'none' && before === 1 ? 'fsdp' : sharding };
 }

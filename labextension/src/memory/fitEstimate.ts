@@ -1,6 +1,6 @@
 /** The closed form as the fit bar asks it: a choice in, a breakdown by kinds out. */
 import type { FitTried } from '../wire/fit';
-import type { Estimate } from './analytic';
+import type { Estimate } from './shapes';
 import { settingsOf } from './fitChoice';
 import type { FitChoice } from './fitChoice';
 import type { Breakdown } from './fitModel';

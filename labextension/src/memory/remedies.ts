@@ -20,7 +20,8 @@ export type RemedyName =
   | 'quantisation'
   | 'rank'
   | 'adapter'
-  | 'length';
+  | 'length'
+  | 'shards';
 
 export interface Remedy {
   readonly name: RemedyName;
@@ -51,6 +52,9 @@ const MOST_TOGETHER = 4;
 
 const EIGHT_BIT = ['adamw_8bit', 'adamw_bnb_8bit'];
 const LARGE_STATE = ['adamw_torch', 'adamw_torch_fused', 'paged_adamw_32bit'];
+
+/** GPUs that are proposed to share a run. */
+const WORLDS = [2, 4, 8];
 
 /** A run that is changed, and what is known of it. */
 interface Asked {
@@ -163,6 +167,24 @@ const TABLE: readonly (readonly [RemedyName, Change])[] = [
   ['length', shorter]
 ];
 
+/** FSDP over the fewest GPUs that fit, else 8; over as many as there are where DDP has several (memory/further.py). */
+const shards: Change = ({ now, word }) => {
+  if (!['none', 'ddp'].includes(now.sharding)) {
+    return null;
+  }
+  let last: FitChoice | null = null;
+  for (const world of now.world === 1 ? WORLDS : [now.world]) {
+    last = { ...now, world, sharding: 'fsdp' };
+    if (word(last) === 'fits') {
+      break;
+    }
+  }
+  return last;
+};
+
+/** Single changes that are not tried together with others. */
+const FURTHER: readonly (readonly [RemedyName, Change])[] = [['shards', shards]];
+
 function made(name: RemedyName, choice: FitChoice, before: Breakdown, after: Breakdown, room: number | null): Remedy {
   const shown = shownBytes(after);
   return {
@@ -203,7 +225,8 @@ export function remediesOf(
 ): readonly Remedy[] {
   const before = estimate(now);
   const asked = { now, tried, word: wordOf(estimate, room) };
-  const found = TABLE.flatMap(([name, change]) => {
+  const isGpu = tried.settings.device !== 'cpu';
+  const found = [...TABLE, ...(isGpu ? FURTHER : [])].flatMap(([name, change]) => {
     const choice = changed(change, asked, estimate);
     return choice === null ? [] : [made(name, choice, before, estimate(choice), room)];
   });

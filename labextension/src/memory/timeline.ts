@@ -63,13 +63,16 @@ interface Stretch {
   readonly width: number;
 }
 
-/** The moments as stretches; a forward that fills up to the loss stands before it. */
+/** The moments as stretches; a forward that fills up to the loss stands before the first that is as full. */
 function stretches(made: Breakdown): readonly Stretch[] {
-  return made.peaks.flatMap(peak => {
-    const heights = heightsOf(peak);
-    const own = { name: peak.name, heights, width: 1 };
-    return peak.name === LOSS ? [{ name: FORWARD, heights: { ...heights, logits: 0 }, width: 1.6 }, own] : [own];
-  });
+  const all = made.peaks.map(peak => ({ name: peak.name, heights: heightsOf(peak), width: 1 }));
+  const loss = all.find(stretch => stretch.name === LOSS);
+  if (loss === undefined) {
+    return all;
+  }
+  const first = all.findIndex(stretch => 2 * stretch.heights.activations >= loss.heights.activations);
+  const forward = { name: FORWARD, heights: { ...loss.heights, logits: 0, gradients: 0 }, width: 1.6 };
+  return [...all.slice(0, first), forward, ...all.slice(first)];
 }
 
 export function timelineOf(made: Breakdown): Timeline {

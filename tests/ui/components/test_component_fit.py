@@ -91,11 +91,13 @@ def test_shards_are_a_slider_and_their_communication_is_in_the_bar(show_fit):
     page = show_fit(adapter="none")
     before = figure(page, 0)
     assert page.locator('.wb-key[data-k="communication"]:visible').count() == 0
-    move(page, "GPUs (shards)", "End")
+    move(page, "GPUs", "End")
     assert figure(page, 0) < before / 2
     assert page.locator('.wb-key[data-k="communication"]:visible').count() == 1
     assert "world=64, sharding='fsdp'" in page.inner_text(".wb-code pre")
-    move(page, "GPUs (shards)", "Home")
+    page.get_by_label("Sharing", exact=True).select_option("ZeRO 2")
+    assert "world=64, sharding='zero2'" in page.inner_text(".wb-code pre")
+    move(page, "GPUs", "Home")
     assert figure(page, 0) == before
 
 
