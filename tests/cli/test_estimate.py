@@ -136,7 +136,7 @@ WRONG = {
     "an adapter only a trace knows": ({**OURS, "adapter": {"peft_type": "IA3"}}, [], "WB810"),
     "a rank of zero": ({**OURS, "adapter": {"peft_type": "LORA", "r": 0}}, [], "WB402"),
     "a negative rank": ({**OURS, "r": -3}, [], "WB402"),
-    "no length": ({"model": "meta-llama/Llama-3.2-1B"}, [], "WB819"),
+    "no length": ({"model": "meta-llama/Llama-3.2-1B"}, [], "WB404"),
     "length zero": (OURS, ["--length", "0"], "WB4"),
     "a negative length": (OURS, ["--length", "-5"], "WB4"),
     "batch zero": (OURS, ["--batch", "0"], "WB402"),

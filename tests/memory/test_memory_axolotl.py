@@ -7,6 +7,7 @@ import pytest
 from workbench.errors import RecipeError
 from workbench.memory.axolotl import is_axolotl, read_axolotl
 from workbench.memory.axolotl_keys import CHANGING, QUIET, READ
+from workbench.memory.trainer_yaml import is_trainer_yaml, read_trainer
 from workbench.recipes import Recipe
 
 QLORA = {
@@ -38,7 +39,11 @@ def test_a_config_becomes_a_recipe_and_options():
     assert (recipe.per_device_train_batch_size, recipe.gradient_accumulation_steps) == (2, 4)
     assert (recipe.optim, recipe.gradient_checkpointing) == ("paged_adamw_32bit", True)
     assert found.options == {
-        "dtype": "bfloat16", "autocast": True, "attention": "flash_attention_2", "quantisation": "nf4"
+        "dtype": "bfloat16",
+        "autocast": True,
+        "attention": "flash_attention_2",
+        "quantisation": "nf4",
+        "loss": "logits",
     }  # fmt: skip
     assert not any("wandb" in note or "datasets" in note for note in found.assumptions)
 
@@ -46,7 +51,7 @@ def test_a_config_becomes_a_recipe_and_options():
 def test_full_fine_tuning_keeps_trained_weights_in_bfloat16():
     found = read_axolotl({"base_model": "m", "sequence_len": 8, "bf16": True})
     assert found.recipe["adapter"] == "none"
-    assert found.options == {"dtype": "bfloat16", "autocast": True, "attention": "sdpa"}
+    assert found.options == {"dtype": "bfloat16", "autocast": True, "attention": "sdpa", "loss": "logits"}
     assert read_axolotl({"base_model": "m", "sequence_len": 8}).options["dtype"] == "float32"
 
 
@@ -71,6 +76,10 @@ def test_what_a_recipe_cannot_say_of_an_adapter_is_peft_config(more, adapter):
         ({"fsdp": ["full_shard"]}, {"sharding": "fsdp", "offload": "none"}),
         ({"deepspeed": "deepspeed_configs/zero2.json"}, {"sharding": "zero2", "offload": "none"}),
         ({"rl": "ipo"}, {"task": "dpo"}),
+        (
+            {"rl": "grpo", "trl": {"num_generations": 4, "max_completion_length": 1024}},
+            {"task": "grpo", "prompt": 3072, "arguments": {"num_generations": 4}},
+        ),
         ({"reward_model": True}, {"task": "reward"}),
         ({"load_in_4bit": False, "load_in_8bit": True, "adapter": "lora"}, {"quantisation": "int8"}),
         ({"flash_attention": None, "attn_implementation": "eager"}, {"attention": "eager"}),
@@ -119,3 +128,47 @@ def test_an_axolotl_config_is_known_by_its_keys():
     assert is_axolotl(QLORA)
     assert not is_axolotl(Recipe().to_dict())
     assert not is_axolotl({"base_model": "m"})
+
+
+FACTORY = {
+    "model_name_or_path": "meta-llama/Llama-2-7b-hf",
+    "stage": "sft",
+    "finetuning_type": "lora",
+    "lora_target": "all",
+    "lora_rank": 8,
+    "quantization_bit": 4,
+    "cutoff_len": 1024,
+    "per_device_train_batch_size": 1,
+    "bf16": True,
+    "flash_attn": "fa2",
+    "template": "llama2",
+    "enable_liger_kernel": True,
+}
+
+
+def test_configs_of_other_tools_are_read_too():
+    assert is_trainer_yaml(FACTORY) and not is_trainer_yaml(QLORA) and not is_axolotl(FACTORY)
+    found = read_trainer(FACTORY)
+    recipe = Recipe.from_dict(found.recipe)
+    assert (recipe.r, recipe.target_modules, recipe.gradient_checkpointing, found.length) == (
+        8,
+        "all-linear",
+        True,
+        1024,
+    )
+    assert found.options == {
+        "quantisation": "nf4", "dtype": "bfloat16", "autocast": True, "attention": "flash_attention_2"
+    }  # fmt: skip
+    assert any("enable_liger_kernel" in note for note in found.assumptions)
+    assert not any("template" in note for note in found.assumptions)
+    full = read_trainer({**FACTORY, "finetuning_type": "full", "stage": "dpo", "enable_liger_kernel": False})
+    assert (full.recipe["adapter"], full.options["task"]) == ("none", "dpo")
+    trl = {"model_name_or_path": "m", "use_peft": True, "lora_r": 4, "max_length": 64, "load_in_4bit": True}
+    found = read_trainer(trl)
+    assert (found.recipe["r"], found.recipe["target_modules"], found.options["quantisation"]) == (
+        4,
+        ["q_proj", "v_proj"],
+        "nf4",
+    )
+    with pytest.raises(RecipeError, match=r"lora_rank.*WB402"):
+        read_trainer({**FACTORY, "lora_rank": -1})

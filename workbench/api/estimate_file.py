@@ -1,4 +1,4 @@
-"""Estimates of recipe files: our own, without data or weights, and axolotl's."""
+"""Estimates of recipe files: our own, without data or weights, and those of other tools."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from workbench.errors import RecipeError
 from workbench.memory.axolotl import is_axolotl, read_axolotl
 from workbench.memory.lengths import Lengths
 from workbench.memory.plan import METHODS
+from workbench.memory.trainer_yaml import is_trainer_yaml, read_trainer
 from workbench.recipes import Recipe
 
 
@@ -37,7 +38,7 @@ class RecipeFile:
 
 
 def read_file(path: str | Path, changes: Mapping[str, Any] | None = None) -> RecipeFile:
-    """Read recipe.yaml, or an axolotl config.
+    """Read recipe.yaml, or a config of axolotl, LLaMA-Factory or TRL's command line.
 
     Args:
         path: The file. In our own form `adapter` may be a word (lora, qlora, dora, rslora, none, full) or PEFT's
@@ -48,8 +49,9 @@ def read_file(path: str | Path, changes: Mapping[str, Any] | None = None) -> Rec
         RecipeError: As `Recipe.from_dict`; WB406 where the file is no mapping, WB810 for an unknown word.
     """
     values, changes = read_recipe(path), dict(changes or {})
-    if is_axolotl(values):
-        found = read_axolotl(values, Path(path).parent)
+    if is_axolotl(values) or is_trainer_yaml(values):
+        reader = read_axolotl if is_axolotl(values) else read_trainer
+        found = reader(values, Path(path).parent)
         options: dict[str, Any] = dict(found.options)
         fields = {**found.recipe, **_adapter_option(changes, options)}
         return RecipeFile(Recipe.from_dict(fields), options, found.length, found.assumptions, foreign=True)
@@ -84,13 +86,13 @@ def estimate_file(
     """Estimate a recipe file: on its rows where they are here and nobody said how long rows are, else without.
 
     Args:
-        path: recipe.yaml or an axolotl config. With `longest` it needs no data, no weights and no tokenizer.
+        path: recipe.yaml or another tool's config. With `longest` it needs no data, no weights and no tokenizer.
         longest: Tokens of the longest row, or lengths of all; None takes the rows, or what the file bounds them to.
         method: As in `workbench.api.memory.estimate`.
         options: As `estimate_recipe`, and `recipe`: fields that replace the file's.
 
     Raises:
-        RecipeError: As `read_file`; WB819 where nothing says how long rows are.
+        RecipeError: As `read_file`; WB404 where nothing says how long rows are.
     """
     read = read_file(path, options.pop("recipe", None))
     recipe, notes = read.recipe, [*read.notes, *options.pop("notes", ())]
@@ -104,8 +106,8 @@ def estimate_file(
         notes = [note for note in notes if "sequence_len" not in note and "packed rows" not in note]
     if longest is None:
         raise RecipeError(
-            f"{Path(path).name} does not say how long rows are.",
-            remedy="Give the longest (--length 2048), a file of lengths (--lengths FILE), or max_length in the recipe.",
-            code="WB819",
+            f"{Path(path).name} names no data and does not say how long rows are.",
+            remedy="Give data: {path: …}, max_length, the longest row (--length 2048) or lengths (--lengths FILE).",
+            code="WB404",
         )
     return estimate_recipe(recipe, longest, method=method, **{**read.options, **options}, notes=notes)

@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Any
 from workbench.api.asked import Answer, Asked, Device, Method, by_size, epoch_batches, lengths_of, scored_share
 from workbench.api.fit_bar import FitBar
 from workbench.errors import RecipeError
+from workbench.memory.alloc_conf import Settings
 from workbench.memory.architecture import of_model
 from workbench.memory.calibration import refined
 from workbench.memory.cards import CARDS, Card
 from workbench.memory.figures import Estimate, Verdict, gib
-from workbench.memory.further import further
+from workbench.memory.further import expandable, further
 from workbench.memory.kinds import by_kind
 from workbench.memory.lengths import Lengths
 from workbench.memory.local_cards import named_card, pick_card
 from workbench.memory.options import SPREAD, settings_of
 from workbench.memory.order import Order
-from workbench.memory.remedies import Remedies, remedies
+from workbench.memory.remedies import Remedies, Remedy, remedies
 from workbench.memory.search import Reach, Rows, largest_batch, longest_length
 from workbench.memory.settings import AnalyticSettings, BatchShape
 from workbench.memory.sharded import estimate_sharded, sharding_of
 from workbench.memory.sharding_values import Sharded
 from workbench.memory.trace import Trace
-from workbench.memory.traced import assumptions_of, phases_of
+from workbench.memory.traced import assumptions_of, estimate_of, phases_of
 from workbench.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -202,7 +203,17 @@ class MemoryEstimate(FitBar):
         architecture = of_model(self.recipe.model)
         found = remedies(architecture, self.settings, self.rows, room)
         beyond = further(architecture, self.settings, room)
-        return replace(found, further=tuple(item for item in beyond if item.name != "allocator" or not self._conf))
+        return replace(found, further=tuple(self._replayed(item, room) for item in beyond if self._applies(item)))
+
+    def _applies(self, item: Remedy) -> bool:
+        return item.name != "allocator" or not self._conf
+
+    def _replayed(self, item: Remedy, room: int | None) -> Remedy:
+        """A change of the allocator by the traced log itself, where there is one."""
+        if item.name != "allocator" or self.trace is None:
+            return item
+        reserved = estimate_of(self.trace, self.order, Settings(expandable_segments=True)).reserved
+        return expandable(self.estimate, replace(self.estimate, reserved=reserved), room)
 
     @property
     def _conf(self) -> str:

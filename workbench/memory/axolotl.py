@@ -37,7 +37,18 @@ LEGACY_ATTENTION: Mapping[str, str] = {
     "flex_attention": "flex_attention",
     "sage_attention": "sage",
 }
-TASKS: Mapping[str, str] = {"dpo": "dpo", "ipo": "dpo", "kto": "kto", "orpo": "orpo", "grpo": "grpo", "gdpo": "grpo"}
+CHUNKED = ("cut_cross_entropy", "liger_fused_linear_cross_entropy", "chunked_cross_entropy", "reward_model")
+"""Keys with which the logits are never there at once."""
+
+TASKS: Mapping[str, str] = {
+    "dpo": "dpo",
+    "ipo": "dpo",
+    "kto": "kto",
+    "orpo": "orpo",
+    "simpo": "cpo",
+    "grpo": "grpo",
+    "gdpo": "grpo",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,7 @@ class Reading:
 
 
 @dataclass(slots=True)
-class _Notes:
+class Notes:
     """The config while it is read, and what is found on the way."""
 
     values: Mapping[str, Any]
@@ -101,7 +112,7 @@ def read_axolotl(values: Mapping[str, Any], folder: Path | None = None) -> Readi
     Raises:
         RecipeError: For a value that no config can have (WB402), naming the key.
     """
-    notes = _Notes(values, folder or Path())
+    notes = Notes(values, folder or Path())
     model = values.get("base_model")
     if not isinstance(model, str) or not model:
         raise RecipeError(f"base_model={model!r} names no model.", remedy="Give a name or a folder.", code="WB402")
@@ -117,7 +128,15 @@ def read_axolotl(values: Mapping[str, Any], folder: Path | None = None) -> Readi
     }
     if isinstance(values.get("revision_of_model"), str):
         recipe["revision"] = values["revision_of_model"]
-    options = {**_types(notes), **_attention(notes), **_task(notes), **_sharding(notes)}
+    # transformers' Trainer makes all logits, unless a kernel is asked for that does not
+    logits = not any(notes.has(key) for key in CHUNKED) and not notes.has("rl")
+    options = {
+        **({"loss": "logits"} if logits else {}),
+        **_types(notes),
+        **_attention(notes),
+        **_task(notes),
+        **_sharding(notes),
+    }
     adapter, more = _adapter(notes)
     kwargs = values.get("gradient_checkpointing_kwargs")
     if isinstance(kwargs, Mapping) and cast("Mapping[str, Any]", kwargs).get("use_reentrant"):
@@ -127,7 +146,7 @@ def read_axolotl(values: Mapping[str, Any], folder: Path | None = None) -> Readi
     return Reading({**recipe, **adapter}, {**options, **more}, length, tuple(notes.notes))
 
 
-def _checkpointing(notes: _Notes) -> bool:
+def _checkpointing(notes: Notes) -> bool:
     value = notes.values.get("gradient_checkpointing")
     if value not in (None, True, False):
         notes.notes.append(
@@ -136,7 +155,7 @@ def _checkpointing(notes: _Notes) -> bool:
     return bool(value)
 
 
-def _types(notes: _Notes) -> dict[str, Any]:
+def _types(notes: Notes) -> dict[str, Any]:
     """Types of weights and of products: `bf16` loads bfloat16 weights, trained ones too, and runs under autocast."""
     values = notes.values
     if notes.has("bf16"):
@@ -149,7 +168,7 @@ def _types(notes: _Notes) -> dict[str, Any]:
     return {"dtype": "float32", "autocast": False}
 
 
-def _attention(notes: _Notes) -> dict[str, Any]:
+def _attention(notes: Notes) -> dict[str, Any]:
     given = notes.values.get("attn_implementation")
     if not given:
         given = next((name for key, name in LEGACY_ATTENTION.items() if notes.has(key)), "sdpa")
@@ -159,18 +178,39 @@ def _attention(notes: _Notes) -> dict[str, Any]:
     return {"attention": "flash_attention_2"}
 
 
-def _task(notes: _Notes) -> dict[str, Any]:
+def _task(notes: Notes) -> dict[str, Any]:
     rl = notes.values.get("rl")
     if rl and str(rl) in TASKS:
         if TASKS[str(rl)] != str(rl):
             notes.notes.append(f"rl={rl!r} is taken as {TASKS[str(rl)]}")
-        return {"task": TASKS[str(rl)]}
+        return {"task": TASKS[str(rl)], **(_online(notes) if TASKS[str(rl)] == "grpo" else {})}
     if rl:
         notes.notes.append(f"rl={rl!r} is not known here: shown as supervised training")
     return {"task": "reward"} if notes.has("reward_model") else {}
 
 
-def _adapter(notes: _Notes) -> tuple[dict[str, Any], dict[str, Any]]:
+def _online(notes: Notes) -> dict[str, Any]:
+    """Answers a prompt and their length: `sequence_len` is prompt and answer together."""
+    given: Any = notes.values.get("trl")
+    trl = Notes(cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}, notes.folder)
+    found: dict[str, Any] = {}
+    if trl.has("num_generations"):
+        found["arguments"] = {"num_generations": trl.whole("num_generations", 8)}
+    length = notes.whole("sequence_len", 2048)
+    answer = trl.whole("max_completion_length", 256)
+    if answer < length:
+        found["prompt"] = length - answer
+    if trl.has("use_vllm"):
+        where = trl.values.get("vllm_mode") or "server"
+        notes.notes.append(
+            "trl.use_vllm in server mode: another process generates, on GPUs of its own"
+            if where == "server"
+            else "trl.use_vllm colocate: give its share with --plan generator=vllm --plan vllm_bytes=N"
+        )
+    return found
+
+
+def _adapter(notes: Notes) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fields of the recipe and options for the adapter."""
     values = notes.values
     quantisation = "nf4" if notes.has("load_in_4bit") else "int8" if notes.has("load_in_8bit") else None
@@ -196,7 +236,7 @@ def _adapter(notes: _Notes) -> tuple[dict[str, Any], dict[str, Any]]:
     return recipe, {**options, **_peft(notes, recipe)}
 
 
-def _targets(notes: _Notes) -> Any:
+def _targets(notes: Notes) -> Any:
     given = notes.values.get("lora_target_modules")
     if notes.has("lora_target_linear") or given == "all-linear":
         return "all-linear"
@@ -209,7 +249,7 @@ def _targets(notes: _Notes) -> Any:
     return ["q_proj", "v_proj"]
 
 
-def _peft(notes: _Notes, recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _peft(notes: Notes, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The adapter as PEFT's config, where it says more than a recipe can."""
     more = {
         "use_dora": notes.has("peft_use_dora") or None,
@@ -226,7 +266,7 @@ def _peft(notes: _Notes, recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {"adapter": {"peft_type": "LORA", **base, **said}}
 
 
-def _sharding(notes: _Notes) -> dict[str, Any]:
+def _sharding(notes: Notes) -> dict[str, Any]:
     """Strategy, world size and offloading over several GPUs."""
     values = notes.values
     found: dict[str, Any] = {}
@@ -242,13 +282,13 @@ def _sharding(notes: _Notes) -> dict[str, Any]:
         if settings.get("reshard_after_forward") is False:
             notes.notes.append("fsdp_config.reshard_after_forward=false: gathered layers stay, more than shown")
     if notes.has("deepspeed"):
-        found |= _deepspeed(notes)
+        found |= deepspeed_of(notes)
     if "sharding" in found and "world" not in found:
         notes.notes.append(f"{found['sharding']} is set, but the config does not say on how many GPUs: --world N")
     return found
 
 
-def _deepspeed(notes: _Notes) -> dict[str, Any]:
+def deepspeed_of(notes: Notes) -> dict[str, Any]:
     """Stage and offloading of a DeepSpeed config, read where the file is there, else from its name."""
     given = notes.values["deepspeed"]
     config: Any = given
@@ -279,7 +319,7 @@ def _to_host(settings: Mapping[str, Any], what: str) -> bool:
     return isinstance(place, Mapping) and cast("Mapping[str, Any]", place).get("device") not in (None, "none")
 
 
-def _rows(notes: _Notes, length: int | None) -> None:
+def _rows(notes: Notes, length: int | None) -> None:
     if length is None:
         return
     if notes.has("sample_packing"):
@@ -290,7 +330,7 @@ def _rows(notes: _Notes, length: int | None) -> None:
         notes.notes.append(f"the longest row has sequence_len tokens, {length}; --length or --lengths says better")
 
 
-def _others(notes: _Notes) -> None:
+def _others(notes: Notes) -> None:
     """Name every key that was not read."""
     for key in sorted(str(key) for key in notes.values if notes.has(str(key))):
         value = str(notes.values.get(key))

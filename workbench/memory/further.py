@@ -28,15 +28,22 @@ def further(architecture: Architecture, settings: AnalyticSettings, card: int | 
         card: Bytes that torch sees; None lists savings without verdicts.
     """
     before = evaluate(architecture, settings)
-    found = [_expandable(before, card), _shards(architecture, settings, before, card)]
+    found = [expandable(before, under_conf(before, CONF), card), _shards(architecture, settings, before, card)]
     least = max(1, round(LEAST_SHARE * shown(before)))
     kept = [remedy for remedy in found if remedy is not None and remedy.saving >= least]
     return tuple(sorted(kept, key=lambda remedy: -remedy.saving))
 
 
-def _expandable(before: Estimate, card: int | None) -> Remedy | None:
+def expandable(before: Estimate, after: Estimate, card: int | None) -> Remedy:
+    """Expandable segments as a remedy.
+
+    Args:
+        before: The run as it is, by formula or by trace.
+        after: The same under `CONF`.
+        card: Bytes that torch sees; None for no verdict.
+    """
     title, cost = "Expandable segments", f"set PYTORCH_CUDA_ALLOC_CONF={CONF} where training starts; same live bytes"
-    return _remedy("allocator", (title, cost), Said({}, {"alloc_conf": CONF}), before, (under_conf(before, CONF), card))
+    return _remedy("allocator", (title, cost), Said({}, {"alloc_conf": CONF}), before, (after, card))
 
 
 def _shards(

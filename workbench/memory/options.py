@@ -3,7 +3,7 @@
     settings, notes = settings_of(recipe, batch, "cuda", {"attention": "flash_attention_2", "adapter": "qlora"})
 
 Options are the fields of `workbench.memory.plan.Plan`, with `task` for its `method`, `alloc_conf` for
-PYTORCH_CUDA_ALLOC_CONF, and those of several devices.
+PYTORCH_CUDA_ALLOC_CONF, `loss`, and those of several devices.
 """
 
 from __future__ import annotations
@@ -22,19 +22,22 @@ from workbench.recipes import Recipe
 SPREAD = ("world", "sharding", "offload")
 """Options of several devices."""
 
+APART = ("task", "alloc_conf", "loss")
+"""Options that are no fields of a plan."""
+
 NAMES = (
-    "task",
-    "alloc_conf",
+    *APART,
     *SPREAD,
     *(item.name for item in fields(Plan) if item.name not in ("method", "recipe", "config")),
 )
 """Every option there is."""
 
+LOSSES = ("fused", "logits")
+"""TRL's head in tiles, or all logits at once, as transformers' own Trainer makes them; a trace's trainer is TRL's."""
+
 QUANTISATIONS = ("none", "nf4", "int8")
 _BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
-_IN_FORMULA = frozenset(
-    {"attention", "quantisation", "float32_rest", "dtype", "autocast", "padded", "task", "loop", "alloc_conf"}
-)
+_IN_FORMULA = frozenset({"attention", "quantisation", "float32_rest", "dtype", "autocast", "padded", "loop", *APART})
 _LORA_FIELDS = frozenset(
     """peft_type r lora_alpha lora_dropout target_modules use_dora use_rslora task_type bias init_lora_weights
     inference_mode base_model_name_or_path peft_version auto_mapping revision fan_in_fan_out""".split()
@@ -58,6 +61,8 @@ def check_options(options: Mapping[str, Any]) -> None:
             )
     spread: dict[str, Any] = {name: options[name] for name in SPREAD if options.get(name) is not None}
     sharding_of(AnalyticSettings(**spread))
+    if options.get("loss", "fused") not in LOSSES:
+        raise RecipeError(f"loss={options['loss']!r} is not known.", remedy=f"Use {', '.join(LOSSES)}.", code="WB815")
     quantisation = options.get("quantisation")
     if quantisation is not None and quantisation not in QUANTISATIONS:
         raise RecipeError(
@@ -67,7 +72,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def plan_changes(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as fields of a plan: `task` is its `method`, and what concerns several devices is not its own."""
-    found = {name: value for name, value in options.items() if name not in (*SPREAD, "task", "alloc_conf")}
+    found = {name: value for name, value in options.items() if name not in (*SPREAD, *APART)}
     if found.get("quantisation") == "none":
         found["quantisation"] = None
     return {**found, "method": options["task"]} if "task" in options else found
@@ -100,6 +105,8 @@ def settings_of(
         changes["masked"] = bool(options["padded"])
     if options.get("loop") == "plain":
         changes |= {"loss": "logits", "outputs_kept": True}
+    if options.get("loss"):
+        changes["loss"] = options["loss"]
     runtime = Runtime.of(recipe, device)
     if changes.get("adapter", recipe.adapter) == "none" != recipe.adapter and "weight_bytes" not in changes:
         changes["weight_bytes"] = 4  # trained base weights stay float32, as in training
