@@ -1,5 +1,6 @@
 """The trace against TRL's own trainer on the CPU: the peak of every tensor alive, to the byte."""
 
+import sys
 import weakref
 
 import pytest
@@ -90,7 +91,7 @@ def model(method):
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     values = {key: value for key, value in CONFIG.items() if key != "model_type"}
-    config = AutoConfig.for_model("llama", **values)
+    config = AutoConfig.for_model(CONFIG["model_type"], **values)
     maker = AutoModelForCausalLM
     if method == "reward":
         maker, config.num_labels = AutoModelForSequenceClassification, 1
@@ -180,6 +181,21 @@ def test_so_it_is_with_reentrant_checkpointing(method, tmp_path):
         method, True, tmp_path, bf16=False, gradient_checkpointing=True, gradient_checkpointing_kwargs=kind
     )
     assert traced(method, True, checkpointing=True, reentrant=True).live == real
+
+
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 48, "head_dim": 16}
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(
+    ("family", "fields", "adapter"),
+    [("qwen3_moe", EXPERTS, False), ("gpt_oss", {"num_local_experts": 4, "head_dim": 16}, True), ("gemma2", {}, True)],
+)
+def test_so_it_is_for_other_families(family, fields, adapter, tmp_path, monkeypatch):
+    config = {**CONFIG, "model_type": family, "pad_token_id": 0, **fields}
+    monkeypatch.setattr(sys.modules[__name__], "CONFIG", config)
+    real = really_live("sft", adapter, tmp_path, bf16=False, gradient_checkpointing=adapter)
+    assert traced("sft", adapter, checkpointing=adapter).live == real
 
 
 PROMPT, ANSWER = 20, 12

@@ -63,7 +63,7 @@ def _recorder(plan: Plan) -> Recorder:
         recorder.answers.update(cuda.int8_answers(recorder.see))
     if plan.device == "cuda":
         recorder.scratch = {"forward": cuda.WORKSPACE, "autograd": cuda.WORKSPACE}
-        recorder.answers.update(cuda.GROUPED)
+    recorder.answers.update(cuda.GROUPED)
     return recorder
 
 
