@@ -13,7 +13,7 @@ from workbench.memory.settings import AnalyticSettings
 from workbench.memory.sharded import estimate_sharded, shard_traced, storage_of
 from workbench.memory.sharded import evaluate as evaluate_spread
 from workbench.memory.sharding_layout import layout_of
-from workbench.memory.sharding_values import OFFLOADS, Buckets, Sharding
+from workbench.memory.sharding_values import OFFLOADS, Buckets, Sharding, pinned_block
 
 MODEL = of_model("meta-llama/Llama-3.2-1B")
 FULL = AnalyticSettings(rows=2, length=512, scored=1024, adapter="none", weight_bytes=4, optim="adamw_torch_fused")
@@ -101,6 +101,17 @@ def test_what_is_offloaded_leaves_the_device_for_the_host(strategy, offload):
     assert static(there, "optimizer", "master weights") == 0
     # masters, gradients and two moments in float32, at least
     assert there.host_bytes >= 16 * (MODEL.total // 8)
+
+
+def test_pinned_blocks_are_powers_of_two():
+    assert [pinned_block(size) for size in (0, 1, 2, 3, 4096, 4097)] == [0, 1, 2, 4, 4096, 8192]
+    found = estimate_sharded(MODEL, FULL, Sharding("zero2", 8, "optimizer"))
+    loose = next(part.bytes for part in found.host if part.name == "optimizer")
+    assert found.host_bytes < found.host_most < 2 * found.host_bytes
+    assert (found.host_most - loose) % 2 == 0
+    unpinned = estimate_sharded(MODEL, FULL, Sharding("zero2", 8, "optimizer", buckets=Buckets(pinned=False)))
+    assert unpinned.host_most == unpinned.host_bytes
+    assert "host memory a GPU" in str(found)
 
 
 @pytest.mark.parametrize("world", [2, 8, 48])

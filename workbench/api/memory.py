@@ -156,17 +156,19 @@ class MemoryEstimate(FitBar):
     @cached_property
     def sharded(self) -> Sharded | None:
         """What ranks own and what lies in host memory, by the closed form; None on one device."""
+        if not any(self.options.get(name) for name in SPREAD):
+            return None  # settings of a traced adapter may be beyond the closed form
         sharding = sharding_of(self.settings)
         if sharding.strategy == "none":
             return None
         return estimate_sharded(of_model(self.recipe.model), self.settings, sharding)
 
     def _over_ranks(self) -> dict[str, Any]:
-        if not any(self.options.get(name) for name in SPREAD) or self.sharded is None:
+        if self.sharded is None:
             return {"sharding": "none", "world": 1}
         said = self.sharded.to_dict()
         spread = {name: said["sharding"][name] for name in ("world", "offload")}
-        of_hosts = {name: said[name] for name in ("host_bytes", "host", "ranks")}
+        of_hosts = {name: said[name] for name in ("host_bytes", "host_most_bytes", "host", "ranks")}
         return {"sharding": said["sharding"]["strategy"], **spread, **of_hosts}
 
     @cached_property
@@ -293,6 +295,8 @@ class MemoryEstimate(FitBar):
         lines = [head if made.device == "cpu" else f"{head}, nvidia-smi {made.shown}"]
         lines += [f"  {gib(size):>12}  {name}" for name, size in self._peak_parts()]
         lines += [f"  {self.gpu}: {self.verdict.word}: {self.verdict.reason}"] if self.verdict else []
+        if self.sharded is not None:
+            lines.append(f"  of {self.sharded}")
         return "\n".join([*lines, f"  peak: {made.peak.name}; {made.scope}"])
 
 

@@ -16,7 +16,7 @@ from workbench.memory.figures import GIB, Estimate, Interval, Part, Peak
 from workbench.memory.saved import rounded
 from workbench.memory.sharding_fsdp import GATHER, REDUCE, UNSHARDED, WHOLE_GRADIENTS, FsdpStep, Parts
 from workbench.memory.sharding_layout import ADAPTER, WEIGHTS, Layout
-from workbench.memory.sharding_values import Buckets, RankShare, Sharded, Sharding
+from workbench.memory.sharding_values import PINNED, Buckets, RankShare, Sharded, Sharding, pinned_block
 from workbench.memory.sharding_zero import MASTER, ZeroStep
 
 NCCL = Interval(rounded(0.1 * GIB), GIB)
@@ -152,13 +152,14 @@ def _fsdp_host(layout: Layout, sharding: Sharding) -> tuple[Part, ...]:
     if sharding.offload != "parameters":
         return ()
     world = sharding.shards
-    sizes = {
-        "weights": layout.total(lambda t: t.chunk(world) * t.stored),
-        "gradients": layout.total(lambda t: t.chunk(world) * t.stored * t.trained),
-        "optimizer": rank_share(layout, sharding, 0).optimizer_bytes,
-    }
-    source = "torch 2.13, CPUOffloadPolicy"
-    return tuple(Part(name, size, "as on the device without offload", {}, source) for name, size in sizes.items())
+    source = "torch 2.13, CPUOffloadPolicy: shards and their gradients are pinned, tensor by tensor"
+    state = rank_share(layout, sharding, 0).optimizer_bytes
+    found = [Part("optimizer", state, "state of the rank's elements", {}, source)]
+    for name, trained in (("weights", False), ("gradients", True)):
+        size = layout.total(lambda t, only=trained: t.chunk(world) * t.stored * (t.trained or not only))
+        blocks = layout.total(lambda t, only=trained: pinned_block(t.chunk(world) * t.stored) * (t.trained or not only))
+        found.append(Part(name, size, "as on the device without offload", {PINNED: float(blocks)}, source))
+    return tuple(found)
 
 
 def _sum(static: Mapping[str, int], parts: Mapping[str, int]) -> Parts:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from workbench.errors import RecipeError
-from workbench.memory.figures import Estimate, Interval, Part
+from workbench.memory.figures import Estimate, Interval, Part, gib
 
 Strategy = Literal["none", "ddp", "fsdp", "zero1", "zero2", "zero3"]
 Offload = Literal["none", "optimizer", "parameters"]
@@ -25,6 +25,14 @@ OFFLOADS: Mapping[str, tuple[str, ...]] = {
 """Offloads that a strategy has (torch 2.13, CPUOffloadPolicy; deepspeed 0.19.6, runtime/zero/config.py)."""
 
 MOST_RANKS = 2**20
+
+PINNED = "pinned"
+"""Input of a host's part: its bytes with pinned blocks rounded up."""
+
+
+def pinned_block(size: int) -> int:
+    """Bytes that a pinned block of a size takes."""
+    return 1 << (size - 1).bit_length() if size > 0 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +167,16 @@ class Sharded:
 
     @property
     def host_bytes(self) -> int:
-        """Host memory of one rank; torch may round pinned blocks up, to twice that at most."""
+        """Host memory of one rank."""
         return sum(part.bytes for part in self.host)
+
+    @property
+    def host_most(self) -> int:
+        """The same with every pinned block as torch's host allocator makes it, a power of two.
+
+        Source: torch 2.13, ATen/core/CachingHostAllocator.h; `pinned_max_round_threshold_mb` ends it.
+        """
+        return sum(round(part.inputs.get(PINNED, part.bytes)) for part in self.host)
 
     @property
     def phases(self) -> tuple[dict[str, Any], ...]:
@@ -170,6 +186,13 @@ class Sharded:
             for peak in self.estimate.peaks
         )
 
+    def __str__(self) -> str:
+        spread = f"one of {self.sharding.world} GPUs with {self.sharding.strategy}"
+        if not self.host:
+            return spread
+        parts = ", ".join(f"{part.name} {gib(part.bytes)}" for part in self.host)
+        return f"{spread}; host memory a GPU {gib(self.host_bytes)} to {gib(self.host_most)} ({parts})"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-ready."""
         return {
@@ -177,6 +200,7 @@ class Sharded:
             "estimate": self.estimate.to_dict(),
             "ranks": [asdict(rank) for rank in self.ranks],
             "host_bytes": self.host_bytes,
+            "host_most_bytes": self.host_most,
             "host": [{"name": part.name, "bytes": part.bytes, "formula": part.formula} for part in self.host],
             "pinned": self.pinned,
             "assumptions": list(self.assumptions),

@@ -13,7 +13,7 @@ from workbench.memory.figures import Part
 from workbench.memory.saved import rounded
 from workbench.memory.sharding_fsdp import GATHER, REDUCE, UNSHARDED, WHOLE_GRADIENTS, Parts
 from workbench.memory.sharding_layout import ADAPTER, WEIGHTS, Layout, Tensor
-from workbench.memory.sharding_values import Buckets, Sharding
+from workbench.memory.sharding_values import PINNED, Buckets, Sharding, pinned_block
 
 MASTER, MASTER_BYTES = "master weights", 4
 SUB_GROUP = 10**9
@@ -169,7 +169,12 @@ class ZeroStep:
             size = self.layout.total(lambda t: self._cut(t) * (not self._on_device(t)))
             sizes["weights"] = (size, "c x partition of every parameter")
         source = "deepspeed 0.19.6, runtime/zero"
-        return tuple(Part(name, size, formula, inputs, source) for name, (size, formula) in sizes.items())
+        loose = {"optimizer"} | ({MASTER} if self.stage == 3 else set())
+        pinned = {name for name in sizes if self.buckets.pinned and name not in loose}
+        return tuple(
+            Part(name, size, formula, {**inputs, PINNED: float(pinned_block(size) if name in pinned else size)}, source)
+            for name, (size, formula) in sizes.items()
+        )
 
     def _host_gradients(self) -> int:
         accumulated = self.partition if self.layout.accumulation > 1 else 0
