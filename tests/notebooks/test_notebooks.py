@@ -43,3 +43,12 @@ def test_what_the_model_sees(tmp_path):
     assert "Not checked" in said[6] and "Agrees with step 2" in said[7] and "loss" in said[7]
     assert "first difference: token 22" in said[8]
     assert "The opposite of break is build." in (tmp_path / "row-3.html").read_text()
+
+
+@pytest.mark.training
+def test_will_it_fit(tmp_path):
+    said = said_by("04_will_it_fit.ipynb", tmp_path)
+    assert "RTX 4090" in said[1] and "out of memory" in said[1]
+    assert "largest batch:" in said[2] and "Gradient checkpointing" in said[2] and "fits" in said[2]
+    assert "A100 80GB" in said[3] and "tiny-llama" in said[4] and "forward" in said[5]
+    assert "wb-fit" in (tmp_path / "will-it-fit.html").read_text()
