@@ -147,3 +147,39 @@ def test_embedded_model_matches_its_shipped_config():
         key: value for key, value in config.items() if key not in ("dtype", "torch_dtype", "transformers_version")
     }
     assert of_model("tiny-llama").total == count(on_meta(wanted))
+
+
+LLAMA = {**SMALL, "model_type": "llama"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hidden_size": 50}, "50, which 4 heads do not divide"),
+        ({"num_key_value_heads": 3}, "3 groups"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers=1000000000"),
+        ({"vocab_size": float("nan")}, "vocab_size=nan"),
+        ({"vocab_size": "32000"}, "vocab_size='32000'"),
+        ({"intermediate_size": -4}, "intermediate_size=-4"),
+    ],
+)
+def test_impossible_numbers_are_refused_with_the_number(changes, said):
+    with pytest.raises(ModelError, match=rf"{said}.*WB802"):
+        from_config({**LLAMA, **changes})
+
+
+def test_unknown_family_with_all_fields_of_llama_is_read_as_one_and_says_so():
+    found = from_config({**SMALL, "model_type": "brand_new", "rms_norm_eps": 1e-6})
+    assert found.total == from_config(LLAMA).total
+    assert "'brand_new'" in found.assumptions[0]
+
+
+def test_fields_that_config_leaves_out_are_named():
+    found = from_config({**SMALL, "model_type": "gemma2"})
+    assert found.assumptions == ("config.json leaves out head_dim=256: transformers' defaults are taken",)
+
+
+def test_unknown_vision_tower_is_refused_by_name():
+    config = {"model_type": "llava", "text_config": LLAMA, "vision_config": {"model_type": "pixtral"}}
+    with pytest.raises(ModelError, match=r"'pixtral'.*WB801"):
+        from_config(config)

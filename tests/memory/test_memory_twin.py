@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from workbench.memory.analytic import EIGHT_BIT, STATE_BYTES, evaluate
+from workbench.memory.analytic import evaluate
 from workbench.memory.architecture import from_config
 from workbench.memory.families import FAMILIES
 from workbench.memory.presets import PRESETS
 from workbench.memory.settings import AnalyticSettings
+from workbench.memory.statics import OPTIMIZERS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATIONS = 6000
@@ -91,15 +92,19 @@ def some_settings(rng, shapes):
         adapter=rng.choice(["none", "lora", "lora" if shapes.experts else "dora"]),
         rank=rng.randrange(1, 300),
         targets=rng.choice(["all-linear", tuple(rng.sample(names, rng.randrange(1, len(names))))]),
+        method=rng.choice(["sft", "sft", "dpo", "kto", "reward"]),
+        quantisation=rng.choice(["none", "none", "nf4", "int8"]),
+        float32_rest=rng.random() < 0.5,
         dropout=shapes.experts is None and rng.random() < 0.3,
         checkpointing=rng.random() < 0.5,
         accumulation=rng.choice([1, 4]),
-        optim=rng.choice([*STATE_BYTES, *EIGHT_BIT]),
+        optim=rng.choice(OPTIMIZERS),
         device=rng.choice(["cuda", "cuda", "cpu"]),
         attention=rng.choice(["sdpa", "eager", "flash_attention_2"]),
         loss=rng.choice(["fused", "logits"]),
         weight_bytes=rng.choice([2, 4]),
         autocast=rng.random() < 0.5,
+        packed=rng.random() < 0.2,
         masked=rng.random() < 0.5,
         outputs_kept=rng.random() < 0.2,
     )

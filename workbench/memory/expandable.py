@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from workbench.memory.alloc_conf import Settings
 from workbench.memory.figures import Estimate, Interval
-from workbench.memory.saved import rounded
+from workbench.memory.settings import rounded
 
 EXPANDABLE = (1.0, 1.05)
 """Reserved over live with expandable segments.

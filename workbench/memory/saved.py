@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from workbench.errors import RecipeError
-from workbench.memory.architecture import Architecture
 from workbench.memory.settings import AnalyticSettings, BatchShape, rounded
+from workbench.memory.shapes import Architecture, Experts, Linear
 
 Kind = Literal["analytic", "traced", "measured"]
 
@@ -127,81 +127,145 @@ def fit(base: Coefficients, points: Sequence[tuple[BatchShape, int]], kind: Kind
 class ClosedForm:
     """Coefficients from the shapes of the model.
 
-    Source: which tensors autograd saves in transformers 5.23's Llama code, peft 0.21's LoRA layer and torch 2.13's
-    scaled dot product attention; checked against saved-tensor hooks in tests/memory/test_saved.py.
+    H hidden, I intermediate, q and k features of queries and keys; c bytes of what a matrix product gives, w of the
+    residual stream, o of what a linear module gives (a quantised one gives the type of its input).
+
+    Source: which tensors autograd saves in transformers 5.23's code, peft 0.21's LoRA layer and torch 2.13's
+    attention; checked against saved-tensor hooks in tests/memory/test_memory_saved.py and against traces.
     """
 
     def coefficients(self, architecture: Architecture, settings: AnalyticSettings) -> Coefficients:
-        """Coefficients of a dense decoder."""
+        """Coefficients of a decoder."""
         terms = (
             _norms(architecture, settings),
             _attention(architecture, settings),
-            Term("mlp", 3 * settings.compute_bytes * architecture.intermediate, "3 c I: gate, up and silu(gate)"),
+            _mlp(architecture, settings),
             _linear_inputs(architecture, settings),
             _adapters(architecture, settings),
         )
-        hidden = architecture.hidden
-        tail = (
-            4 * hidden + 4 + (settings.weight_bytes * hidden if settings.full else 0) + settings.weight_bytes * hidden
-        )
+        hidden, rest = architecture.hidden, settings.rest_bytes
+        products = (4 if architecture.norm == "gemma" else rest) * hidden if settings.full else 0
         return Coefficients(
             kind="analytic",
             layers=architecture.layers,
-            layer_token=sum(term.bytes for term in terms),
+            layer_token=_added(terms),
             layer_pair=_pair_bytes(architecture, settings),
-            tail_token=tail,
+            tail_token=4 * hidden + 4 + products,
             pair_multiple=16 if settings.attention == "sdpa" and settings.device == "cuda" else 1,
             constant=autocast_copies(architecture, settings),
             terms=terms,
         )
 
 
+def _added(terms: Sequence[Term]) -> float:
+    """Bytes of all terms, added in order: newer Pythons add floats in another way than the twin in TypeScript does."""
+    found = 0.0
+    for term in terms:
+        found += term.bytes
+    return found
+
+
 def autocast_copies(architecture: Architecture, settings: AnalyticSettings) -> int:
     """Bytes of the bfloat16 copies that autocast makes of float32 weights and that backward needs again."""
     if not settings.autocast:
         return 0
-    base = architecture.linear_parameters if settings.weight_bytes == 4 else 0
-    return 2 * (base + architecture.adapter_parameters(settings))
+    base = architecture.linear_parameters if settings.weight_bytes == 4 and settings.quantisation == "none" else 0
+    adapter = architecture.adapter_parameters(settings) if settings.adapter_bytes == 4 else 0
+    return 2 * (base + adapter)
+
+
+def first_norm(architecture: Architecture, settings: AnalyticSettings) -> int:
+    """Bytes a token that the first layer's first norm does not save: what it reads needs no gradient.
+
+    Only where nothing below it trains, and without gradient checkpointing, which makes the embedding's output ask for
+    one; in float32 the norm's input is the stream itself.
+    """
+    if settings.full or settings.checkpointing:
+        return 0
+    return 4 * architecture.hidden + 4
+
+
+def kept_inputs(architecture: Architecture, settings: AnalyticSettings) -> int:
+    """Bytes a token and layer that 8-bit products keep for their own backward, which checkpointing does not see.
+
+    Source: bitsandbytes 0.50, autograd/_functions.py: inputs are attributes of the node, not saved tensors.
+    """
+    if settings.quantisation != "int8":
+        return 0
+    return settings.rest_bytes * (2 * architecture.hidden + architecture.intermediate)
 
 
 def _norms(architecture: Architecture, settings: AnalyticSettings) -> Term:
     """Float32 inputs and reciprocal deviations of the norms; with trained norms also what their weight multiplies."""
-    widths = [architecture.hidden, architecture.hidden]
-    counts = [1, 1]
-    if architecture.qk_norm:
-        widths += [architecture.query, architecture.key]
-        counts += [architecture.heads, architecture.kv_heads]
-    # the norms of queries and keys read what a matrix product wrote, so their product has its precision
-    trained = (
-        2 * settings.weight_bytes * architecture.hidden + settings.compute_bytes * sum(widths[2:])
-        if settings.full
-        else 0
-    )
+    a, c = architecture, settings.compute_bytes
+    stream, rest = a.norms * a.hidden, settings.rest_bytes
+    if a.norm == "layer":
+        # under autocast it runs in float32, and it reads a copy where the stream is narrower
+        wide = 4 if settings.autocast else rest
+        return Term("norms", wide * stream + 8 * a.norms, "norms (4 H + 8)")
+    inner = {"": 0, "head": a.query + a.key, "whole": a.query + a.key}[a.qk_norm]
+    counts = {"": 0, "head": a.heads + a.kv_heads, "whole": 2}[a.qk_norm]
+    trained = 0
+    if settings.full:
+        trained = 4 * (stream + inner) if a.norm == "gemma" else rest * stream + c * inner
     formula = "sum over norms of 4 width + 4" + (" + one product a norm" if settings.full else "")
-    return Term("norms", 4 * sum(widths) + 4 * sum(counts) + trained, formula)
+    return Term("norms", 4 * (stream + inner) + 4 * (a.norms + counts) + trained, formula)
 
 
 def _attention(architecture: Architecture, settings: AnalyticSettings) -> Term:
     """What the attention kernel keeps."""
-    c, q, k = settings.compute_bytes, architecture.query, architecture.key
+    a, c, q, k = architecture, settings.compute_bytes, architecture.query, architecture.key
     if settings.attention == "eager":
         return Term("attention", 3 * c * q, "c (q + repeated k + repeated v); the weights are counted by pair")
     repeated = settings.masked and settings.attention == "sdpa"
-    kv = q if repeated else k
-    formula = f"c (q + out + 2 {'repeated kv' if repeated else 'kv'}) + 4 heads"
-    return Term("attention", c * (2 * q + 2 * kv) + 4 * architecture.heads, formula)
+    kv = q if repeated and a.kv_heads > 1 else k  # one head is repeated as a view
+    # values that stay a part of the fused projection's output keep all of it
+    fused = "qkv_proj" in a.linear and not (repeated and a.heads != a.kv_heads)
+    whole = c * (q + k) if fused else 0
+    formula = f"c (q + out + 2 {'repeated kv' if repeated else 'kv'}) + 4 heads" + (" + c (q + k)" if fused else "")
+    return Term("attention", c * (2 * q + 2 * kv) + 4 * a.heads + whole, formula)
+
+
+def _mlp(architecture: Architecture, settings: AnalyticSettings) -> Term:
+    """What the MLP keeps between its linear modules, over dense and sparse layers on average."""
+    a, out = architecture, settings.output_bytes
+    if a.experts is not None:
+        return _experts(a, a.experts, settings)
+    if a.gated:
+        return Term("mlp", 3 * out * a.intermediate, "3 o I: gate, up and its activation")
+    # gelu written out: its input, tanh and 1 + tanh in float32 under autocast, and half of the input
+    cost = 12 + out if settings.autocast else 4 * out
+    return Term("mlp", cost * a.intermediate, f"{cost} I: the steps of gelu")
+
+
+def _experts(a: Architecture, experts: Experts, settings: AnalyticSettings) -> Term:
+    """Chosen experts: gate and up, the activation, the outputs; adapted or trained ones keep their inputs too."""
+    c, dense = settings.compute_bytes, a.layers - experts.layers
+    kept = 3 * experts.intermediate + a.hidden
+    if settings.full or any(item.reads == "expert" for item in a.targets(settings)):
+        kept += experts.intermediate + a.hidden
+    sparse = c * experts.chosen * kept + 3 * c * experts.shared + 20 * experts.chosen + 8 * experts.count
+    total = experts.layers * sparse + dense * 3 * c * a.intermediate
+    return Term("mlp", total / a.layers, "c chosen (3 I + H, and I + H where experts train) + 3 c shared, a layer")
 
 
 def _linear_inputs(architecture: Architecture, settings: AnalyticSettings) -> Term:
     """Inputs of linear modules whose own weight trains."""
+    if settings.quantisation == "int8":
+        kept = kept_inputs(architecture, settings)
+        return Term("linear inputs", kept, "w (2 H + I): 8-bit products keep what they read")
     if not settings.full:
         return Term("linear inputs", 0, "0: frozen weights keep no input")
-    c, hidden = settings.compute_bytes, architecture.hidden
-    copies = 5 if c != settings.weight_bytes else 2
+    a, c = architecture, settings.compute_bytes
+    inputs = [item for item in a.linear.values() if item.reads in ("attention input", "mlp input")]
+    wider = settings.rest_bytes if a.norm != "layer" or not settings.autocast else 4
+    # one activation in place, or a copy for every module that reads it
+    copies = len(inputs) if c != wider else len({item.reads for item in inputs}) if a.norms > 1 else 1
     # the eager kernel makes its output contiguous: another tensor than any that attention keeps
-    output = c * architecture.query if settings.attention == "eager" else 0
+    output = c * a.query if settings.attention == "eager" else 0
+    product = c * a.intermediate if a.experts is None else 0
     formula = f"c ({copies} H + I)" + (" + c q" if output else "")
-    return Term("linear inputs", copies * c * hidden + c * architecture.intermediate + output, formula)
+    return Term("linear inputs", copies * c * a.hidden + product + output, formula)
 
 
 def _adapters(architecture: Architecture, settings: AnalyticSettings) -> Term:
@@ -210,39 +274,46 @@ def _adapters(architecture: Architecture, settings: AnalyticSettings) -> Term:
     A bfloat16 activation is copied to the adapter's float32 for every target; in float32 throughout, targets that
     read the same activation share it. Autocast copies down to bfloat16 for every target.
     """
-    targets = architecture.targets(settings)
+    targets = [item for item in architecture.targets(settings) if item.reads not in ("expert", "tower")]
     if not targets:
         return Term("lora inputs", 0, "0: no adapter")
-    shared = not settings.autocast and settings.weight_bytes == 4
-    cost = 2 if settings.autocast else 4
-    if shared and not settings.dropout:
-        inputs = _shared_inputs(architecture, {target.name for target in targets}, settings)
-    else:
-        inputs = sum(target.inputs for target in targets)
+    # what has the adapter's type already is kept as it is, once for all that read it
+    low = settings.adapter_bytes == 2
+    shared = settings.rest_bytes == 2 if low else not settings.autocast and settings.rest_bytes == 4
+    cost = 2 if settings.autocast or low else 4
+    # attention's output has the adapter's type in bfloat16, so that nothing is copied
+    copied = [item for item in targets if not (low and item.reads == "attention output")]
+    every = sum(item.inputs * item.copies for item in copied) / architecture.layers
+    ranks = settings.rank * sum(item.copies for item in targets) / architecture.layers
+    inputs = _shared_inputs(targets, settings) if shared and not settings.dropout else every
     # a fused CUDA dropout keeps a boolean mask, the CPU one a mask of the input's type
     mask_bytes = 1 if settings.device == "cuda" else 4
-    dropout = mask_bytes * sum(target.inputs for target in targets) if settings.dropout else 0
+    dropout = mask_bytes * every if settings.dropout else 0
     formula = f"{cost} (inputs + targets r)" + (f" + {mask_bytes} a dropped input" if dropout else "")
-    return Term("lora inputs", cost * (inputs + len(targets) * settings.rank) + dropout, formula)
+    made = cost * (inputs + ranks) + dropout
+    if settings.adapter == "dora":
+        made += _dora(targets, settings)
+        formula += " + what DoRA scales"
+    return Term("lora inputs", made, formula)
 
 
-def _shared_inputs(architecture: Architecture, names: set[str], settings: AnalyticSettings) -> int:
+def _dora(targets: Sequence[Linear], settings: AnalyticSettings) -> int:
+    """What DoRA's scaling of every output keeps."""
+    return sum(2 * settings.compute_bytes * item.outputs for item in targets)
+
+
+def _shared_inputs(targets: Sequence[Linear], settings: AnalyticSettings) -> float:
     """Features of the distinct activations that the targets read and nothing else keeps."""
-    inputs = 0
-    if names & {"q_proj", "k_proj", "v_proj"}:
-        inputs += architecture.hidden
-    if "o_proj" in names and settings.attention == "eager":
-        inputs += architecture.query
-    if names & {"gate_proj", "up_proj"}:
-        inputs += architecture.hidden
-    if "down_proj" in names:
-        inputs += architecture.intermediate
-    return inputs
+    found = {item.reads: item.inputs for item in targets}
+    if settings.attention != "eager":
+        found.pop("attention output", None)  # attention itself keeps its output
+    return sum(found.values())
 
 
 def _pair_bytes(architecture: Architecture, settings: AnalyticSettings) -> float:
     """Bytes a layer keeps for each pair of query and key."""
     c = settings.compute_bytes
     if settings.attention == "eager":
-        return (4 if c == 4 else 4 + c) * architecture.heads
+        softcap = 2 * c if architecture.softcap else 0
+        return (4 if c == 4 else 4 + c) * architecture.heads + softcap * architecture.heads
     return float(c) if settings.masked and settings.attention == "sdpa" else 0.0

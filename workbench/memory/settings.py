@@ -107,6 +107,10 @@ class Runtime:
         return cls(device=device, weight_bytes=2 if low and frozen else 4, autocast=low, masked=masked)
 
 
+PAIRS = ("dpo", "orpo", "reward")
+"""Methods whose row is a pair of sequences."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnalyticSettings:
     """All that the closed form depends on beside the model's shapes.
@@ -120,6 +124,7 @@ class AnalyticSettings:
         dropout: Whether LoRA drops inputs.
         quantisation: Of the linear modules' weights: `none`, `nf4` (double quantisation) or `int8`.
         float32_rest: Whether what is not quantised became float32 (PEFT's prepare_model_for_kbit_training).
+        low_adapter: Whether the adapter has the activations' bfloat16, as where everything is cut in one type.
         sharding: A strategy of `workbench.memory.sharding_values`, over `world` devices; the batch is that of one.
         offload: What lies in host memory: none, optimizer or parameters.
     """
@@ -148,6 +153,7 @@ class AnalyticSettings:
     masked: bool = True
     packed: bool = False
     outputs_kept: bool = False
+    low_adapter: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe, batch: BatchShape, runtime: Runtime | None = None, **changes: Any) -> AnalyticSettings:
@@ -217,12 +223,22 @@ class AnalyticSettings:
     @property
     def batch(self) -> BatchShape:
         """Rows and length."""
-        return BatchShape(self.rows, self.length, self.scored)
+        return BatchShape(self.sequences, self.length, self.scored)
+
+    @property
+    def sequences(self) -> int:
+        """Sequences of the batch: a pair has two."""
+        return self.rows * (2 if self.method in PAIRS else 1)
 
     @property
     def tokens(self) -> int:
         """Tokens of the batch, padding included."""
-        return self.rows * self.length
+        return self.sequences * self.length
+
+    @property
+    def positions(self) -> int:
+        """Positions that the loss scores; preference methods of TRL 1.16 score the prompt's too."""
+        return self.scored if self.method == "sft" else self.tokens
 
     @property
     def full(self) -> bool:
@@ -233,6 +249,26 @@ class AnalyticSettings:
     def compute_bytes(self) -> int:
         """Of one activation that comes out of a matrix product."""
         return 2 if self.autocast else self.weight_bytes
+
+    @property
+    def rest_bytes(self) -> int:
+        """Of a weight that is not quantised, and of the residual stream."""
+        return 4 if self.float32_rest and self.quantisation != "none" else self.weight_bytes
+
+    @property
+    def output_bytes(self) -> int:
+        """Of one output of a linear module: bitsandbytes gives back the type it was given."""
+        return self.compute_bytes if self.quantisation == "none" else self.rest_bytes
+
+    @property
+    def adapter_bytes(self) -> int:
+        """Of an adapter's element: PEFT makes float32, which TRL 1.16 casts to bfloat16 over quantised weights."""
+        return 2 if self.low_adapter or (self.quantisation != "none" and self.loss == "fused") else 4
+
+    @property
+    def trained_bytes(self) -> int:
+        """Of a trained element."""
+        return self.weight_bytes if self.full else self.adapter_bytes
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-ready."""

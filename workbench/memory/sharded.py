@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import cast
 
 from workbench.errors import RecipeError
-from workbench.memory.analytic import EIGHT_BIT
 from workbench.memory.analytic import evaluate as evaluate_one
 from workbench.memory.figures import Estimate, Peak
 from workbench.memory.saved import ClosedForm, Coefficients
@@ -23,6 +22,7 @@ from workbench.memory.shapes import Architecture
 from workbench.memory.sharding import shard
 from workbench.memory.sharding_layout import Layout, Storage, layout_of
 from workbench.memory.sharding_values import Offload, Sharded, Sharding, Strategy
+from workbench.memory.statics import EIGHT_BIT
 
 LOW_BYTES, FULL_BYTES = 2, 4
 CUTTING = ("fsdp", "zero3")
@@ -67,7 +67,7 @@ def estimate_sharded(architecture: Architecture, settings: AnalyticSettings, sha
     if sharding.strategy in ("none", "ddp"):
         return shard(stored, layout, sharding)
     computed = storage_of(settings, sharding).computed
-    computing = replace(settings, weight_bytes=computed, autocast=False)
+    computing = replace(settings, weight_bytes=computed, autocast=False, low_adapter=computed == LOW_BYTES)
     return shard(evaluate_one(architecture, computing, OneType()), layout, sharding)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from workbench.memory.figures import GIB, Estimate, Interval, Part, Peak
-from workbench.memory.saved import rounded
+from workbench.memory.settings import rounded
 from workbench.memory.sharding_fsdp import GATHER, REDUCE, UNSHARDED, WHOLE_GRADIENTS, FsdpStep, Parts
 from workbench.memory.sharding_layout import ADAPTER, WEIGHTS, Layout
 from workbench.memory.sharding_values import PINNED, Buckets, RankShare, Sharded, Sharding, pinned_block
@@ -28,6 +28,7 @@ CUT = frozenset(
         "adapter",
         "optimizer",
         "gradients",
+        "gradients so far",
         "head gradient",
         "tied embedding gradient",
         "optimizer temporaries",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from workbench.memory.figures import Part
-from workbench.memory.saved import rounded
+from workbench.memory.settings import rounded
 from workbench.memory.sharding_fsdp import GATHER, REDUCE, UNSHARDED, WHOLE_GRADIENTS, Parts
 from workbench.memory.sharding_layout import ADAPTER, WEIGHTS, Layout, Tensor
 from workbench.memory.sharding_values import PINNED, Buckets, Sharding, pinned_block
@@ -18,6 +18,9 @@ from workbench.memory.sharding_values import PINNED, Buckets, Sharding, pinned_b
 MASTER, MASTER_BYTES = "master weights", 4
 SUB_GROUP = 10**9
 """`sub_group_size`: elements that stage 3 steps at once (deepspeed 0.19.6, config.py)."""
+
+BEFORE_LAYERS = ("last layer forward", "loss forward", "loss backward")
+"""Moments before the first layer runs backward: no gradient of a layer is there."""
 
 
 class ZeroStep:
@@ -101,16 +104,17 @@ class ZeroStep:
         if moment == "optimizer step":
             return self._step()
         whole = self._gathered(moment)
-        if moment == "loss backward":
+        if moment in BEFORE_LAYERS:
             return {**whole, "gradients": self._kept() if self.layout.accumulation > 1 else 0}
         end = moment == "backward end"
+        late = end or moment == "last layer backward"
         tied = end and self.layout.embedding is None
         embedding = max(t.numel for t in self.layout.tail.tensors) * self.layout.tail.tensors[0].trained
         return {
             **whole,
             REDUCE: self._reduce(),
             WHOLE_GRADIENTS: self.size * (embedding * (3 if tied else 1) if end else self.layout.largest),
-            "gradients": self._kept() if end or self.layout.accumulation > 1 else 0,
+            "gradients": self._kept() if late or self.layout.accumulation > 1 else 0,
         }
 
     def _kept(self) -> int:
@@ -135,7 +139,7 @@ class ZeroStep:
         module = max(t.numel for t, _ in self.layout.tensors())
         near = self.buckets.reuse // 2  # used in forward and again in backward: the way to the turn and back
         prefetch = min(self.buckets.prefetch or 0, self.buckets.live)
-        kept = near if moment in ("loss backward", "first layer backward") else 0
+        kept = 0 if moment == "backward end" else near
         return {
             UNSHARDED: self.size * min(whole, kept + module + prefetch),
             GATHER: self.size * min(prefetch, whole),  # the flat buffer until it is copied out

@@ -1,6 +1,7 @@
 /** What one training step keeps for its backward pass: the twin of workbench/memory/saved.py. */
-import type { Linear, Settings, Shapes, Term } from './shapes';
-import { rounded, sum, UnknownError } from './shapes';
+import type { Experts, Linear, Settings, Shapes, Term } from './shapes';
+import { adapterBytes, computeBytes, outputBytes, restBytes, rounded, sum, tokensOf, trainsAll } from './shapes';
+import { adapterParameters, targetsOf } from './statics';
 
 /** Bytes saved for backward: a layer and token, a layer and pair of tokens, a token behind the last layer. */
 export interface Coefficients {
@@ -12,62 +13,27 @@ export interface Coefficients {
   readonly terms: readonly Term[];
 }
 
-export function computeBytes(settings: Settings): number {
-  return settings.autocast ? 2 : settings.weight_bytes;
-}
-
-export function trainsAll(settings: Settings): boolean {
-  return settings.adapter === 'none';
-}
-
-/** Linear modules that get a LoRA adapter. */
-export function targetsOf(shapes: Shapes, settings: Settings): readonly Linear[] {
-  if (trainsAll(settings)) {
-    return [];
-  }
-  const names = typeof settings.targets === 'string' ? [settings.targets] : settings.targets;
-  const unknown = names.find(name => !shapes.modules.some(item => item.targets.includes(name)));
-  if (unknown !== undefined) {
-    throw new UnknownError(`target_modules names '${unknown}', which no ${shapes.family} layer has.`);
-  }
-  const found = shapes.modules.filter(item => item.targets.some(word => names.includes(word)));
-  if ((settings.adapter === 'dora' || settings.dropout) && found.some(item => item.reads === 'expert')) {
-    throw new UnknownError(`PEFT adapts the experts of ${shapes.family} neither with DoRA nor with dropout.`);
-  }
-  return found;
-}
-
-/** Elements of all LoRA matrices, and of DoRA's magnitudes. */
-export function adapterParameters(shapes: Shapes, settings: Settings): number {
-  return sum(targetsOf(shapes, settings).map(item => adapted(item, settings)));
-}
-
-function adapted(item: Linear, settings: Settings): number {
-  const magnitude = settings.adapter === 'dora' ? item.outputs : 0;
-  return item.copies * (settings.rank * item.ranks * item.experts * (item.inputs + item.outputs) + magnitude);
-}
-
 /** Bytes that one layer saves. */
 export function layerBytes(found: Coefficients, settings: Settings): number {
-  const tokens = settings.rows * settings.length;
+  const tokens = tokensOf(settings);
   const keys = Math.ceil(settings.length / found.pairMultiple) * found.pairMultiple;
   return rounded(found.layerToken * tokens + found.layerPair * tokens * keys);
 }
 
 export function coefficients(shapes: Shapes, settings: Settings): Coefficients {
   const { hidden } = shapes;
-  const w = settings.weight_bytes;
   const terms = [
     norms(shapes, settings),
     attention(shapes, settings),
-    { name: 'mlp', bytes: 3 * computeBytes(settings) * shapes.intermediate, formula: '3 c I: gate, up and silu(gate)' },
+    mlp(shapes, settings),
     linearInputs(shapes, settings),
     adapters(shapes, settings)
   ];
+  const products = trainsAll(settings) ? (shapes.norm === 'gemma' ? 4 : restBytes(settings)) * hidden : 0;
   return {
     layerToken: sum(terms.map(term => term.bytes)),
     layerPair: pairBytes(shapes, settings),
-    tailToken: 4 * hidden + 4 + (trainsAll(settings) ? w * hidden : 0) + w * hidden,
+    tailToken: 4 * hidden + 4 + products,
     pairMultiple: settings.attention === 'sdpa' && settings.device === 'cuda' ? 16 : 1,
     constant: autocastCopies(shapes, settings),
     terms
@@ -78,74 +44,156 @@ function autocastCopies(shapes: Shapes, settings: Settings): number {
   if (!settings.autocast) {
     return 0;
   }
-  const linear = (shapes.parameters.attention ?? 0) + (shapes.parameters.mlp ?? 0);
-  const base = settings.weight_bytes === 4 ? linear : 0;
-  return 2 * (base + adapterParameters(shapes, settings));
+  const copied = settings.weight_bytes === 4 && settings.quantisation === 'none';
+  const adapter = adapterBytes(settings) === 4 ? adapterParameters(shapes, settings) : 0;
+  return 2 * ((copied ? linearParameters(shapes) : 0) + adapter);
+}
+
+/** Parameters of the linear modules of all decoder layers. */
+export function linearParameters(shapes: Shapes): number {
+  return (shapes.parameters.attention ?? 0) + (shapes.parameters.mlp ?? 0);
+}
+
+/** Bytes a token that the first layer's first norm does not save. */
+export function firstNorm(shapes: Shapes, settings: Settings): number {
+  return trainsAll(settings) || settings.checkpointing ? 0 : 4 * shapes.hidden + 4;
+}
+
+/** Bytes a token and layer that 8-bit products keep for their own backward, which checkpointing does not see. */
+export function keptInputs(shapes: Shapes, settings: Settings): number {
+  return settings.quantisation === 'int8' ? restBytes(settings) * (2 * shapes.hidden + shapes.intermediate) : 0;
+}
+
+/** Whether LoRA adapts experts. */
+export function adaptsExperts(shapes: Shapes, settings: Settings): boolean {
+  return targetsOf(shapes, settings).some(item => item.reads === 'expert');
 }
 
 function norms(shapes: Shapes, settings: Settings): Term {
-  const { heads, kv_heads: kvHeads, head_dim: dim, hidden } = shapes;
+  const { heads, kv_heads: kvHeads, head_dim: dim } = shapes;
   const full = trainsAll(settings);
-  const inner = shapes.qk_norm ? [heads * dim, kvHeads * dim] : [];
-  const counts = shapes.qk_norm ? 2 + heads + kvHeads : 2;
-  const trained = full ? 2 * settings.weight_bytes * hidden + computeBytes(settings) * sum(inner) : 0;
+  const rest = restBytes(settings);
+  const stream = shapes.norms * shapes.hidden;
+  if (shapes.norm === 'layer') {
+    const wide = settings.autocast ? 4 : rest;
+    return { name: 'norms', bytes: wide * stream + 8 * shapes.norms, formula: 'norms (4 H + 8)' };
+  }
+  const inner = shapes.qk_norm ? heads * dim + kvHeads * dim : 0;
+  const counts = shapes.qk_norm === 'head' ? heads + kvHeads : shapes.qk_norm ? 2 : 0;
+  const products = shapes.norm === 'gemma' ? 4 * (stream + inner) : rest * stream + computeBytes(settings) * inner;
   const formula = 'sum over norms of 4 width + 4' + (full ? ' + one product a norm' : '');
-  return { name: 'norms', bytes: 4 * (2 * hidden + sum(inner)) + 4 * counts + trained, formula };
+  const bytes = 4 * (stream + inner) + 4 * (shapes.norms + counts) + (full ? products : 0);
+  return { name: 'norms', bytes, formula };
 }
 
 function attention(shapes: Shapes, settings: Settings): Term {
   const c = computeBytes(settings);
   const query = shapes.heads * shapes.head_dim;
+  const key = shapes.kv_heads * shapes.head_dim;
   if (settings.attention === 'eager') {
     const formula = 'c (q + repeated k + repeated v); the weights are counted by pair';
     return { name: 'attention', bytes: 3 * c * query, formula };
   }
   const repeated = settings.masked && settings.attention === 'sdpa';
-  const kv = repeated ? query : shapes.kv_heads * shapes.head_dim;
-  const formula = `c (q + out + 2 ${repeated ? 'repeated kv' : 'kv'}) + 4 heads`;
-  return { name: 'attention', bytes: c * (2 * query + 2 * kv) + 4 * shapes.heads, formula };
+  const kv = repeated && shapes.kv_heads > 1 ? query : key;
+  const joined = shapes.modules.some(item => item.name === 'qkv_proj');
+  const fused = joined && !(repeated && shapes.heads !== shapes.kv_heads);
+  const whole = fused ? c * (query + key) : 0;
+  const formula = `c (q + out + 2 ${repeated ? 'repeated kv' : 'kv'}) + 4 heads` + (fused ? ' + c (q + k)' : '');
+  return { name: 'attention', bytes: c * (2 * query + 2 * kv) + 4 * shapes.heads + whole, formula };
+}
+
+function mlp(shapes: Shapes, settings: Settings): Term {
+  const out = outputBytes(settings);
+  if (shapes.experts) {
+    return expertsTerm(shapes, shapes.experts, settings);
+  }
+  if (shapes.gated) {
+    return { name: 'mlp', bytes: 3 * out * shapes.intermediate, formula: '3 o I: gate, up and its activation' };
+  }
+  const cost = settings.autocast ? 12 + out : 4 * out;
+  return { name: 'mlp', bytes: cost * shapes.intermediate, formula: `${cost} I: the steps of gelu` };
+}
+
+function expertsTerm(shapes: Shapes, experts: Experts, settings: Settings): Term {
+  const c = computeBytes(settings);
+  const dense = shapes.layers - experts.layers;
+  const inputs = trainsAll(settings) || adaptsExperts(shapes, settings) ? experts.intermediate + shapes.hidden : 0;
+  const kept = 3 * experts.intermediate + shapes.hidden + inputs;
+  const sparse = c * experts.chosen * kept + 3 * c * experts.shared + 20 * experts.chosen + 8 * experts.count;
+  const total = experts.layers * sparse + dense * 3 * c * shapes.intermediate;
+  const formula = 'c chosen (3 I + H, and I + H where experts train) + 3 c shared, a layer';
+  return { name: 'mlp', bytes: total / shapes.layers, formula };
 }
 
 function linearInputs(shapes: Shapes, settings: Settings): Term {
+  const name = 'linear inputs';
+  if (settings.quantisation === 'int8') {
+    const formula = 'w (2 H + I): 8-bit products keep what they read';
+    return { name, bytes: keptInputs(shapes, settings), formula };
+  }
   if (!trainsAll(settings)) {
-    return { name: 'linear inputs', bytes: 0, formula: '0: frozen weights keep no input' };
+    return { name, bytes: 0, formula: '0: frozen weights keep no input' };
   }
   const c = computeBytes(settings);
-  const copies = c === settings.weight_bytes ? 2 : 5;
+  const copies = inputCopies(shapes, settings);
   const output = settings.attention === 'eager' ? c * shapes.heads * shapes.head_dim : 0;
+  const product = shapes.experts ? 0 : c * shapes.intermediate;
   const formula = `c (${copies} H + I)` + (output ? ' + c q' : '');
-  return { name: 'linear inputs', bytes: copies * c * shapes.hidden + c * shapes.intermediate + output, formula };
+  return { name, bytes: copies * c * shapes.hidden + product + output, formula };
+}
+
+/** Tensors that keep the inputs of attention and MLP: one in place, or a copy for every module that reads it. */
+function inputCopies(shapes: Shapes, settings: Settings): number {
+  const names = new Map<string, string>();
+  for (const item of shapes.modules) {
+    if (item.reads === 'attention input' || item.reads === 'mlp input') {
+      names.set(item.name, item.reads);
+    }
+  }
+  const wider = shapes.norm !== 'layer' || !settings.autocast ? restBytes(settings) : 4;
+  if (computeBytes(settings) !== wider) {
+    return names.size;
+  }
+  return shapes.norms > 1 ? new Set(names.values()).size : 1;
 }
 
 function adapters(shapes: Shapes, settings: Settings): Term {
-  const targets = targetsOf(shapes, settings);
+  const targets = targetsOf(shapes, settings).filter(item => item.reads !== 'expert' && item.reads !== 'tower');
   if (!targets.length) {
     return { name: 'lora inputs', bytes: 0, formula: '0: no adapter' };
   }
-  const shared = !settings.autocast && settings.weight_bytes === 4 && !settings.dropout;
-  const cost = settings.autocast ? 2 : 4;
-  const all = sum(targets.map(target => target.inputs));
-  const inputs = shared ? sharedInputs(shapes, new Set(targets.map(target => target.name)), settings) : all;
+  const low = adapterBytes(settings) === 2;
+  const rest = restBytes(settings);
+  const shared = low ? rest === 2 : !settings.autocast && rest === 4;
+  const cost = settings.autocast || low ? 2 : 4;
+  const copied = targets.filter(item => !(low && item.reads === 'attention output'));
+  const every = sum(copied.map(item => item.inputs * item.copies)) / shapes.layers;
+  const ranks = (settings.rank * sum(targets.map(item => item.copies))) / shapes.layers;
+  const inputs = shared && !settings.dropout ? sharedInputs(targets, settings) : every;
   const mask = settings.device === 'cuda' ? 1 : 4;
-  const dropped = settings.dropout ? mask * all : 0;
-  const formula = `${cost} (inputs + targets r)` + (dropped ? ` + ${mask} a dropped input` : '');
-  return { name: 'lora inputs', bytes: cost * (inputs + targets.length * settings.rank) + dropped, formula };
+  const dropped = settings.dropout ? mask * every : 0;
+  const scaled = settings.adapter === 'dora' ? sum(targets.map(item => 2 * computeBytes(settings) * item.outputs)) : 0;
+  const formula =
+    `${cost} (inputs + targets r)` +
+    (dropped ? ` + ${mask} a dropped input` : '') +
+    (settings.adapter === 'dora' ? ' + what DoRA scales' : '');
+  return { name: 'lora inputs', bytes: cost * (inputs + ranks) + dropped + scaled, formula };
 }
 
-function sharedInputs(shapes: Shapes, names: ReadonlySet<string>, settings: Settings): number {
-  const reads = (...modules: readonly string[]): boolean => modules.some(name => names.has(name));
-  return (
-    (reads('q_proj', 'k_proj', 'v_proj') ? shapes.hidden : 0) +
-    (reads('o_proj') && settings.attention === 'eager' ? shapes.heads * shapes.head_dim : 0) +
-    (reads('gate_proj', 'up_proj') ? shapes.hidden : 0) +
-    (reads('down_proj') ? shapes.intermediate : 0)
-  );
+function sharedInputs(targets: readonly Linear[], settings: Settings): number {
+  const found = new Map(targets.map(item => [item.reads, item.inputs]));
+  if (settings.attention !== 'eager') {
+    found.delete('attention output');
+  }
+  return sum([...found.values()]);
 }
 
 function pairBytes(shapes: Shapes, settings: Settings): number {
   const c = computeBytes(settings);
   if (settings.attention === 'eager') {
-    return (c === 4 ? 4 : 4 + c) * shapes.heads;
+    const softcap = shapes.softcap ? 2 * c : 0;
+    return (c === 4 ? 4 : 4 + c) * shapes.heads + softcap * shapes.heads;
   }
   return settings.masked && settings.attention === 'sdpa' ? c : 0;
 }

@@ -89,6 +89,8 @@ export interface Settings {
   readonly masked: boolean;
   readonly packed: boolean;
   readonly outputs_kept: boolean;
+  /** Whether the adapter has the activations' bfloat16. */
+  readonly low_adapter?: boolean;
 }
 
 /** One reason memory is used, with the formula its bytes follow from. */
@@ -130,6 +132,51 @@ export interface Term {
   readonly name: string;
   readonly bytes: number;
   readonly formula: string;
+}
+
+/** Sequences of the batch: a pair has two. */
+export function sequencesOf(settings: Settings): number {
+  return settings.rows * (['dpo', 'orpo', 'reward'].includes(settings.method) ? 2 : 1);
+}
+
+/** Tokens of the batch, padding included. */
+export function tokensOf(settings: Settings): number {
+  return sequencesOf(settings) * settings.length;
+}
+
+/** Positions that the loss scores; preference methods score the prompt's too. */
+export function positionsOf(settings: Settings): number {
+  return settings.method === 'sft' ? settings.scored : tokensOf(settings);
+}
+
+export function trainsAll(settings: Settings): boolean {
+  return settings.adapter === 'none';
+}
+
+/** Bytes of one activation that comes out of a matrix product. */
+export function computeBytes(settings: Settings): number {
+  return settings.autocast ? 2 : settings.weight_bytes;
+}
+
+/** Bytes of a weight that is not quantised, and of the residual stream. */
+export function restBytes(settings: Settings): number {
+  return settings.float32_rest && settings.quantisation !== 'none' ? 4 : settings.weight_bytes;
+}
+
+/** Bytes of one output of a linear module: bitsandbytes gives back the type it was given. */
+export function outputBytes(settings: Settings): number {
+  return settings.quantisation === 'none' ? computeBytes(settings) : restBytes(settings);
+}
+
+/** Bytes of an adapter's element: float32, which TRL casts to bfloat16 over quantised weights. */
+export function adapterBytes(settings: Settings): number {
+  const quantised = settings.quantisation !== 'none' && settings.loss === 'fused';
+  return settings.low_adapter || quantised ? 2 : 4;
+}
+
+/** Bytes of a trained element. */
+export function trainedBytes(settings: Settings): number {
+  return trainsAll(settings) ? settings.weight_bytes : adapterBytes(settings);
 }
 
 /** The closed form does not know what it was asked for; Python's estimate says the same with its code. */

@@ -5,12 +5,13 @@
  *
  * Without a sharding it is the closed form of one device. Host memory and what single ranks own are only in Python.
  */
-import { EIGHT_BIT, estimate } from './analytic';
+import { estimate } from './analytic';
 import { byKind } from './kinds';
 import type { Coefficients } from './saved';
-import { adapterParameters, coefficients, computeBytes, targetsOf, trainsAll } from './saved';
+import { coefficients } from './saved';
+import { adapterParameters, EIGHT_BIT, targetsOf } from './statics';
 import type { Estimate, Interval, Part, Peak, Settings, Shapes } from './shapes';
-import { rounded, sum, UnknownError } from './shapes';
+import { computeBytes, rounded, sum, trainsAll, UnknownError } from './shapes';
 import type { Moments, Parts } from './shardingFsdp';
 import { FsdpStep, stored } from './shardingFsdp';
 import type { Layout, Storage } from './shardingLayout';
@@ -38,6 +39,7 @@ const CUT: readonly string[] = [
   'adapter',
   'optimizer',
   'gradients',
+  'gradients so far',
   'head gradient',
   'tied embedding gradient',
   'optimizer temporaries',
@@ -93,7 +95,7 @@ export function evaluate(shapes: Shapes, settings: Settings): Estimate {
     );
   }
   const { computed } = storageOf(settings, spread.strategy);
-  const computing = { ...settings, weight_bytes: computed, autocast: false };
+  const computing = { ...settings, weight_bytes: computed, autocast: false, low_adapter: computed === 2 };
   const base = estimate(shapes, computing, oneType(shapes, computing));
   const moving: Moments = new Map(
     base.peaks.map(peak => [

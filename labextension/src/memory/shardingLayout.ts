@@ -1,7 +1,7 @@
 /** Tensors of a model in the groups that sharding moves together: the twin of workbench/memory/sharding_layout.py. */
-import { targetsOf, trainsAll } from './saved';
+import { targetsOf } from './statics';
 import type { Linear, Settings, Shapes } from './shapes';
-import { sum } from './shapes';
+import { sum, trainsAll } from './shapes';
 
 /** Bytes of one element: of a trained and of a frozen parameter between steps, and while a layer computes. */
 export interface Storage {

@@ -8,6 +8,8 @@ const MASTER_BYTES = 4;
 const SUB_GROUP = 1e9;
 const REUSE = 1e9;
 const LIVE = 1e9;
+/** Moments before the first layer runs backward: no gradient of a layer is there. */
+const BEFORE_LAYERS: readonly string[] = ['last layer forward', 'loss forward', 'loss backward'];
 
 function positive(parts: Parts): Parts {
   return Object.fromEntries(Object.entries(parts).filter(([, size]) => size));
@@ -108,10 +110,11 @@ export class ZeroStep {
     }
     const accumulates = this.layout.accumulation > 1;
     const whole = this.gathered(moment);
-    if (moment === 'loss backward') {
+    if (BEFORE_LAYERS.includes(moment)) {
       return { ...whole, gradients: accumulates ? this.kept() : 0 };
     }
     const end = moment === 'backward end';
+    const late = end || moment === 'last layer backward';
     const copies = this.layout.embedding === null ? 3 : 1;
     const tail = this.layout.tail.tensors;
     const table = normOf(this.layout).trained ? Math.max(...tail.map(numel)) : 0;
@@ -119,7 +122,7 @@ export class ZeroStep {
       ...whole,
       'reduce buffers': this.reduce(),
       'unsharded gradients': this.size * (end ? table * copies : this.largest),
-      gradients: end || accumulates ? this.kept() : 0
+      gradients: late || accumulates ? this.kept() : 0
     };
   }
 
@@ -144,7 +147,7 @@ export class ZeroStep {
     const tensors = tensorsOf(this.layout);
     const module = Math.max(...tensors.map(numel));
     const prefetch = Math.min(Math.floor((9 * this.hidden * this.hidden) / 10), LIVE);
-    const kept = moment === 'loss backward' || moment === 'first layer backward' ? REUSE / 2 : 0;
+    const kept = moment === 'backward end' ? 0 : REUSE / 2;
     return {
       'unsharded parameters': this.size * Math.min(whole, kept + module + prefetch),
       'gather buffers': this.size * Math.min(prefetch, whole)

@@ -1,0 +1,72 @@
+/** Parts of the closed form around the output head: the twin of workbench/memory/loss_parts.py. */
+import type { Part } from './shapes';
+import { computeBytes, positionsOf, restBytes } from './shapes';
+import type { Step } from './step';
+import { part } from './step';
+
+export const TOKEN_TILE = 4096;
+const VOCABULARY_TILE = 32768;
+
+export function lossPart(step: Step): Part {
+  const { settings, shapes, tokens } = step;
+  const w = restBytes(settings);
+  if (settings.method === 'reward') {
+    const source = 'one score a row from the last hidden states';
+    return part('loss', 2 * w * shapes.hidden * tokens, '2 w H tokens', { tokens }, source);
+  }
+  if (settings.loss !== 'logits') {
+    return fusedPart(step, w, computeBytes(settings));
+  }
+  const copy = computeBytes(settings) !== w ? 2 * step.headElements : 0;
+  return part(
+    'loss',
+    12 * shapes.vocab * tokens + copy + w * shapes.hidden * tokens,
+    '12 V tokens + w H tokens' + (copy ? ' + 2 V H' : ''),
+    { vocab: shapes.vocab, tokens },
+    'log_softmax in float32, its gradient, and the gradient of the logits'
+  );
+}
+
+function fusedPart({ settings, shapes }: Step, w: number, c: number): Part {
+  const scored = positionsOf(settings);
+  const rows = Math.min(scored, TOKEN_TILE);
+  const columns = Math.min(shapes.vocab, VOCABULARY_TILE);
+  const tile = rows * VOCABULARY_TILE * c;
+  const hidden = (4 + w + (w !== 4 ? w : 0)) * shapes.hidden * scored;
+  const second = Math.max(0, Math.min(shapes.vocab - VOCABULARY_TILE, VOCABULARY_TILE));
+  const casts = c !== w ? c * shapes.hidden * (columns + second + rows) : 0;
+  const folded = settings.device === 'cpu' ? 29 * rows * columns : 0;
+  const formula =
+    'min(scored, 4096) x 32768 x c + H scored x (4 + w, and w for a cast)' +
+    (casts ? ' + c H tiles' : '') +
+    (folded ? ' + 29 min(scored, 4096) V' : '');
+  const source = "TRL's fused head makes logits in tiles and never all of them";
+  return part('loss', tile + hidden + casts + folded, formula, { scored, tile, hidden, casts, folded }, source);
+}
+
+export function headGradientParts(step: Step): readonly Part[] {
+  const { settings, shapes } = step;
+  const w = settings.weight_bytes;
+  const trained = step.full && settings.method !== 'reward';
+  const elements = trained ? step.headElements : 0;
+  const summed = settings.loss === 'fused' ? (4 + (w !== 4 ? w : 0)) * elements : 0;
+  const twice = settings.loss === 'fused' && settings.device === 'cuda' ? 1 : 2;
+  const times = (trained && shapes.tied ? twice : 0) + (step.full && settings.accumulation > 1 ? 1 : 0);
+  return [
+    part(
+      'head gradient sum',
+      summed,
+      'V H x (4, and w for the cast)',
+      { elements },
+      'the fused head sums its weight gradient in float32'
+    ),
+    part('head gradient', w * elements, 'V H w', { elements }, 'gradient of the output head'),
+    part(
+      'tied embedding gradient',
+      times * step.headElements * w,
+      `${times} V H w`,
+      { elements: step.headElements },
+      'a tied embedding gets a dense gradient from the input side too'
+    )
+  ];
+}
