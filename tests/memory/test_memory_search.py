@@ -162,3 +162,12 @@ def test_the_allocator_and_more_gpus_are_proposed_beside_the_table():
     assert "allocator" not in {remedy.name for remedy in again.remedies().all}
     with pytest.raises(RecipeError, match="WB807"):
         estimate_recipe(Recipe(), 64, alloc_conf="max_split_size_mb:many")
+
+
+@pytest.mark.training
+def test_what_fits_is_confirmed_by_a_trace():
+    made = estimate_recipe(Recipe(per_device_train_batch_size=2), 64, card_gib=1.0)
+    reach = made.largest_batch(confirm=True)
+    assert replace(reach, traced=None) == made.largest_batch()
+    at_the_edge = made.recipe.with_(per_device_train_batch_size=reach.fits)
+    assert reach.traced == estimate_recipe(at_the_edge, 64, card_gib=1.0, method="trace").verdict.word

@@ -65,11 +65,13 @@ class Reach:
         fits: The largest with the verdict *fits*; 0 where not even 1 does.
         tight: The largest that is not out of memory.
         capped: Whether the search ended at its own end, so that more may fit.
+        traced: What a trace of the largest that fits says, where it was asked.
     """
 
     fits: int
     tight: int
     capped: bool = False
+    traced: Word | None = None
 
 
 def largest_batch(architecture: Architecture, settings: AnalyticSettings, rows: Rows, card: int) -> Reach:
