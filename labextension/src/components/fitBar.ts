@@ -9,7 +9,7 @@ import type { FitChoice } from '../memory/fitChoice';
 import { estimatorOf } from '../memory/fitEstimate';
 import type { Estimator } from '../memory/fitEstimate';
 import { kindsOf, shownBytes, verdictOf } from '../memory/fitModel';
-import type { Breakdown, FitWord } from '../memory/fitModel';
+import type { Breakdown, FitWord, Span } from '../memory/fitModel';
 import { remediesOf, togetherOf } from '../memory/remedies';
 import type { FitCard, FitPayload, FitTried } from '../wire/fit';
 import { codeLine } from './codeLine';
@@ -34,10 +34,13 @@ import { obeyKeys, leaveTo } from './tokenKeys';
 const BEYOND_CARD = 1.18;
 const BEYOND_SHOWN = 1.04;
 
+/** The closed form on what is tried, with more or less beside the allocator. */
+type Ask = (tried: FitTried, beside?: Span) => Estimator;
+
 export interface FitBarProps {
   readonly payload: FitPayload;
   /** Answers what a choice needs; the closed form unless a test says otherwise. */
-  readonly estimator?: (tried: FitTried) => Estimator;
+  readonly estimator?: Ask;
 }
 
 /** What can be tried, and what it is tried with. */
@@ -76,7 +79,7 @@ class FitBar {
   constructor(
     private readonly payload: FitPayload,
     private readonly trans: Trans,
-    estimator: (tried: FitTried) => Estimator
+    estimator: Ask
   ) {
     const { signal } = this.listeners;
     this.made = payload.made;
@@ -115,24 +118,18 @@ class FitBar {
     this.code.dispose();
   }
 
-  private makeTrial(estimator: (tried: FitTried) => Estimator, unit: Unit): Trial | null {
+  private makeTrial(estimator: Ask, unit: Unit): Trial | null {
     const { tried } = this.payload;
     if (tried === null) {
       return null;
     }
     const { signal } = this.listeners;
     const start = choiceOf(tried);
-    const ask = estimator(tried);
-    // what lies outside the allocator is a matter of the machine, of which Python may know more
     let estimate: Estimator;
     try {
-      const { low, high } = ask(start).context;
+      const { low, high } = estimator(tried)(start).context;
       const seen = this.payload.made.context;
-      estimate = choice => {
-        const made = ask(choice);
-        const context = { low: made.context.low + seen.low - low, high: made.context.high + seen.high - high };
-        return { ...made, context };
-      };
+      estimate = estimator(tried, { low: seen.low - low, high: seen.high - high });
     } catch {
       return null;
     }
