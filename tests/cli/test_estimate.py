@@ -150,6 +150,7 @@ WRONG = {
     "lengths that are none": (OURS, ["--lengths", "/nonexistent"], "WB818"),
     "a model that is nowhere": ({**OURS, "model": "nobody/has-this"}, [], "WB804"),
     "an option that does not exist": (OURS, ["--plan", "atention=sdpa"], "WB815"),
+    "a method that does not exist": (OURS, ["--plan", "task=ppo"], "WB810"),
     "an option without a value": (OURS, ["--plan", "attention"], "WB407"),
     "a type that does not exist": (OURS, ["--plan", "dtype=int3"], "WB815"),
     "an optimiser that does not exist": ({**OURS, "optim": "lion9"}, [], "WB803"),
@@ -165,6 +166,11 @@ def test_what_cannot_be_answered_says_why_and_what_to_do(name, written, capsys):
     assert status == 2, told
     assert told["code"].startswith(code), told
     assert told["error"]
+
+
+def test_what_the_formula_leaves_out_of_a_method_is_said(written, capsys):
+    made = asked(capsys, written({**OURS, "method": "grpo"}))[1]
+    assert any("grpo" in sentence and "trace" in sentence for sentence in made["assumptions"])
 
 
 def test_lengths_need_a_recipe(tmp_path, capsys):

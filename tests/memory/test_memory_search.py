@@ -1,6 +1,8 @@
 """What still fits, and what would make it fit: checked against the estimate itself at the edge."""
 
+import csv
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -171,3 +173,19 @@ def test_what_fits_is_confirmed_by_a_trace():
     assert replace(reach, traced=None) == made.largest_batch()
     at_the_edge = made.recipe.with_(per_device_train_batch_size=reach.fits)
     assert reach.traced == estimate_recipe(at_the_edge, 64, card_gib=1.0, method="trace").verdict.word
+
+
+@pytest.mark.shared
+def test_published_limits_lie_between_what_fits_and_what_is_tight(shared):
+    """Longest context of an 8B QLoRA by card, with Hugging Face's loop and flash attention (Unsloth's table)."""
+    with open(shared / "testdata" / "memory" / "published.csv", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if "README max ctx" in row["source"] and "HF+FA2" in row["method"]]
+    recipe = Recipe(model="meta-llama/Llama-3.1-8B", r=32, per_device_train_batch_size=1, gradient_checkpointing=True)
+    options = {"adapter": "qlora", "attention": "flash_attention_2", "loop": "plain"}
+    over = []
+    for row in rows:
+        limit = int(re.search(r"S=(\d+)", row["config"])[1])
+        reach = estimate_recipe(recipe, limit, card_gib=float(row["value"]), **options).longest_length()
+        assert reach.fits < limit < reach.tight
+        over.append(reach.tight / limit - 1)
+    assert len(over) == 6 and max(over) < 0.15

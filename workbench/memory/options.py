@@ -14,7 +14,7 @@ from dataclasses import fields
 from typing import Any, Literal, cast
 
 from workbench.errors import RecipeError
-from workbench.memory.plan import ATTENTIONS, Plan, adapter_words
+from workbench.memory.plan import ATTENTIONS, METHODS, ONLINE, Plan, adapter_words
 from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.memory.sharded import sharding_of
 from workbench.recipes import Recipe
@@ -61,6 +61,8 @@ def check_options(options: Mapping[str, Any]) -> None:
             )
     spread: dict[str, Any] = {name: options[name] for name in SPREAD if options.get(name) is not None}
     sharding_of(AnalyticSettings(**spread))
+    if options.get("task", "sft") not in METHODS:
+        raise RecipeError(f"task={options['task']!r} is not known.", remedy=f"Use {', '.join(METHODS)}.", code="WB810")
     if options.get("loss", "fused") not in LOSSES:
         raise RecipeError(f"loss={options['loss']!r} is not known.", remedy=f"Use {', '.join(LOSSES)}.", code="WB815")
     quantisation = options.get("quantisation")
@@ -112,7 +114,14 @@ def settings_of(
         changes["weight_bytes"] = 4  # trained base weights stay float32, as in training
     settings = AnalyticSettings.of(recipe, batch, runtime, **changes)
     left = sorted(set(options) - _IN_FORMULA - {"adapter", *SPREAD})
-    return settings, [f"the formula does not use {name}={options[name]!r}; --method trace does" for name in left]
+    online = (
+        [f"of {settings.method} the formula knows the update only: --method trace adds generation and scoring"]
+        if settings.method in ONLINE
+        else []
+    )
+    return settings, online + [
+        f"the formula does not use {name}={options[name]!r}; --method trace does" for name in left
+    ]
 
 
 def _types(options: Mapping[str, Any]) -> dict[str, Any]:
