@@ -16,7 +16,6 @@ from typing import cast
 from workbench.errors import RecipeError
 from workbench.memory.analytic import evaluate as evaluate_one
 from workbench.memory.figures import Estimate, Peak
-from workbench.memory.saved import ClosedForm, Coefficients
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.shapes import Architecture
 from workbench.memory.sharding import shard
@@ -25,8 +24,8 @@ from workbench.memory.sharding_values import Offload, Sharded, Sharding, Strateg
 from workbench.memory.statics import EIGHT_BIT
 
 LOW_BYTES, FULL_BYTES = 2, 4
-CUTTING = ("fsdp", "zero3")
-"""Strategies that cut the weights themselves."""
+WHOLE = ("none", "ddp")
+"""Strategies that cut nothing."""
 
 
 def sharding_of(settings: AnalyticSettings) -> Sharding:
@@ -64,18 +63,18 @@ def estimate_sharded(architecture: Architecture, settings: AnalyticSettings, sha
     """
     stored = evaluate_one(architecture, settings)
     layout = _layout(architecture, settings, sharding, stored)
-    if sharding.strategy in ("none", "ddp"):
+    if sharding.strategy in WHOLE:
         return shard(stored, layout, sharding)
     computed = storage_of(settings, sharding).computed
     computing = replace(settings, weight_bytes=computed, autocast=False, low_adapter=computed == LOW_BYTES)
-    return shard(evaluate_one(architecture, computing, OneType()), layout, sharding)
+    return shard(evaluate_one(architecture, computing), layout, sharding)
 
 
 def _layout(architecture: Architecture, settings: AnalyticSettings, sharding: Sharding, stored: Estimate) -> Layout:
-    if sharding.strategy in CUTTING and settings.quantisation != "none":
+    if sharding.strategy not in WHOLE and settings.quantisation != "none":
         raise RecipeError(
             f"Sharded {settings.quantisation} weights are not estimated with {sharding.strategy}.",
-            remedy="Use ddp, zero1 or zero2, or an adapter on unquantised weights.",
+            remedy="Use ddp, or an adapter on unquantised weights.",
             code="WB821",
         )
     storage = storage_of(settings, sharding)
@@ -138,34 +137,12 @@ def storage_of(settings: AnalyticSettings, sharding: Sharding) -> Storage:
         module becomes bfloat16); PEFT 0.21 (adapters are float32 otherwise).
     """
     low = settings.compute_bytes
-    if sharding.strategy in ("none", "ddp"):
+    if sharding.strategy in WHOLE:
         trained = settings.weight_bytes if settings.full else FULL_BYTES
         return Storage(trained, settings.weight_bytes, low)
     if sharding.strategy == "fsdp" and sharding.precision == "mixed":
         return Storage(FULL_BYTES, settings.weight_bytes, low)
     return Storage(low, low, low)
-
-
-SHARED = ("attention input", "mlp input", "product")
-"""Activations that all adapters reading them keep once; what attention puts out is kept by its kernel anyway."""
-
-
-class OneType:
-    """What a step saves when weights, adapters and activations all have one type: nothing is copied between types."""
-
-    def coefficients(self, architecture: Architecture, settings: AnalyticSettings) -> Coefficients:
-        """The closed form, with the inputs of the adapters shared between targets that read the same activation."""
-        found = ClosedForm().coefficients(architecture, settings)
-        targets = architecture.targets(settings)
-        if not targets:
-            return found
-        inputs = sum(max((item.inputs for item in targets if item.reads == reads), default=0) for reads in SHARED)
-        if settings.dropout:  # every target drops a copy of its own
-            inputs = sum(target.inputs for target in targets)
-        saved = settings.compute_bytes * (inputs + len(targets) * settings.rank)
-        saved += sum(target.inputs for target in targets) if settings.dropout else 0
-        before = sum(term.bytes for term in found.terms if term.name == "lora inputs")
-        return replace(found, layer_token=found.layer_token - before + saved, constant=0.0)
 
 
 def _state_bytes(stored: Estimate, settings: AnalyticSettings, storage: Storage, sharding: Sharding) -> int:

@@ -7,9 +7,7 @@
  */
 import { estimate } from './analytic';
 import { byKind } from './kinds';
-import type { Coefficients } from './saved';
-import { coefficients } from './saved';
-import { adapterParameters, EIGHT_BIT, targetsOf } from './statics';
+import { adapterParameters, EIGHT_BIT } from './statics';
 import type { Estimate, Interval, Part, Peak, Settings, Shapes } from './shapes';
 import { computeBytes, rounded, sum, trainsAll, UnknownError } from './shapes';
 import type { Moments, Parts } from './shardingFsdp';
@@ -96,7 +94,7 @@ export function evaluate(shapes: Shapes, settings: Settings): Estimate {
   }
   const { computed } = storageOf(settings, spread.strategy);
   const computing = { ...settings, weight_bytes: computed, autocast: false, low_adapter: computed === 2 };
-  const base = estimate(shapes, computing, oneType(shapes, computing));
+  const base = estimate(shapes, computing);
   const moving: Moments = new Map(
     base.peaks.map(peak => [
       peak.name,
@@ -145,7 +143,7 @@ function storageOf(settings: Settings, strategy: string): Storage {
 
 function spreadLayout(shapes: Shapes, settings: Settings, spread: Spread, alone: Estimate): Layout {
   const { strategy } = spread;
-  if (settings.quantisation !== 'none' && (strategy === 'fsdp' || strategy === 'zero3')) {
+  if (settings.quantisation !== 'none' && strategy !== 'ddp') {
     throw new UnknownError(`Sharded ${settings.quantisation} weights are not estimated with ${strategy}.`);
   }
   const storage = storageOf(settings, strategy);
@@ -164,26 +162,6 @@ function spreadLayout(shapes: Shapes, settings: Settings, spread: Spread, alone:
     accumulation: settings.accumulation,
     logits: settings.loss === 'logits'
   };
-}
-
-/** Activations that all adapters reading them keep once. */
-const SHARED: readonly string[] = ['attention input', 'mlp input', 'product'];
-
-/** What a step saves when weights, adapters and activations have one type: nothing is copied between types. */
-function oneType(shapes: Shapes, settings: Settings): Coefficients {
-  const found = coefficients(shapes, settings);
-  const targets = targetsOf(shapes, settings);
-  if (!targets.length) {
-    return found;
-  }
-  const shared = SHARED.map(reads =>
-    Math.max(0, ...targets.filter(item => item.reads === reads).map(item => item.inputs))
-  );
-  const all = sum(targets.map(item => item.inputs));
-  const inputs = settings.dropout ? all : sum(shared);
-  const saved = computeBytes(settings) * (inputs + targets.length * settings.rank) + (settings.dropout ? all : 0);
-  const before = sum(found.terms.filter(term => term.name === 'lora inputs').map(term => term.bytes));
-  return { ...found, layerToken: found.layerToken - before + saved, constant: 0 };
 }
 
 function added(always: Parts, parts: Parts): Parts {
