@@ -71,7 +71,9 @@ class Asked:
             return self.trace(self._largest(), self._epoch())
         started = time.perf_counter()
         settings, notes = settings_of(self.recipe, self.batch, self.device, self.options)
-        made = under_conf(evaluate(of_model(self.recipe.model), settings), self._conf)
+        architecture = of_model(self.recipe.model)
+        made = under_conf(evaluate(architecture, settings), self._conf)
+        notes = [*notes, *architecture.assumptions]
         notes += assumptions_of(sharding_of(settings), settings.accumulation)
         return self._answer(made, self.batch, None, time.perf_counter() - started, notes)
 

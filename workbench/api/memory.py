@@ -101,7 +101,7 @@ class MemoryEstimate(FitBar, WhatFits):
             return [*assumptions_of(self.trace), *self.notes]
         return [
             f"the largest micro batch has {self.batch.rows} rows of {self.batch.length} tokens",
-            "closed form of a dense decoder; the allocator's share is an interval from replays and published runs",
+            "a closed form; the allocator's share is an interval from replays and published runs",
             *self.notes,
         ]
 

@@ -110,5 +110,5 @@ def _allocator_factors(step: Step) -> tuple[float, float]:
     Source: replay of the allocator over traced steps, and 55 published runs (docs/memory.md, allocator).
     """
     if step.settings.checkpointing:
-        return (1.04, 1.15) if step.settings.length <= TOKEN_TILE else (1.04, 1.33)
-    return (1.04, 1.10) if step.full else (1.02, 1.07)
+        return (1.02, 1.15) if step.settings.length <= TOKEN_TILE else (1.02, 1.33)
+    return (1.0, 1.10) if step.full else (1.01, 1.07)

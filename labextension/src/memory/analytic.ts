@@ -81,7 +81,7 @@ function peaksOf(step: Step, size: ReadonlyMap<string, number>): readonly Peak[]
 
 function allocatorFactors(step: Step): Interval {
   if (step.settings.checkpointing) {
-    return step.settings.length <= TOKEN_TILE ? [1.04, 1.15] : [1.04, 1.33];
+    return step.settings.length <= TOKEN_TILE ? [1.02, 1.15] : [1.02, 1.33];
   }
-  return step.full ? [1.04, 1.1] : [1.02, 1.07];
+  return step.full ? [1, 1.1] : [1.01, 1.07];
 }
