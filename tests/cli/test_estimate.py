@@ -150,6 +150,7 @@ WRONG = {
     "lengths that are none": (OURS, ["--lengths", "/nonexistent"], "WB818"),
     "a model that is nowhere": ({**OURS, "model": "nobody/has-this"}, [], "WB804"),
     "an option that does not exist": (OURS, ["--plan", "atention=sdpa"], "WB815"),
+    "a batch that no trace can make": (OURS, ["--length", "1000000000", "--method", "trace"], "WB806"),
     "a method that does not exist": (OURS, ["--plan", "task=ppo"], "WB810"),
     "an option without a value": (OURS, ["--plan", "attention"], "WB407"),
     "a type that does not exist": (OURS, ["--plan", "dtype=int3"], "WB815"),

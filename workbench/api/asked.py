@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from workbench.errors import RecipeError
 from workbench.memory.alloc_conf import Settings
 from workbench.memory.architecture import of_model, read_config
 from workbench.memory.expandable import under_conf
@@ -25,6 +26,8 @@ from workbench.tokens.pack import TrainRow, epoch_order
 
 Method = Literal["analytic", "trace"]
 Device = Literal["cuda", "cpu"]
+MOST_TOKENS = 2**24
+"""Of a traced batch: its rows are really made, as lists of ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,13 @@ class Asked:
         from workbench.training.tracing import trace_plan
 
         check_options(self.options)
+        largest_tokens = max(len(batch) * max(batch) for batch in batches)
+        if largest_tokens > MOST_TOKENS:
+            raise RecipeError(
+                f"A batch of {largest_tokens:,} tokens is too large to be traced.",
+                remedy=f"A trace takes up to {MOST_TOKENS:,}; the formula (method='analytic') has no such end.",
+                code="WB806",
+            )
         started = time.perf_counter()
         changes = {"device": self.device, **plan_changes(self.options)}
         if "padded" not in changes and len(batches[-1]) > 1:
