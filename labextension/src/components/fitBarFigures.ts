@@ -56,7 +56,7 @@ export function fitFigures(of: 'gpu' | 'host', unit: Unit, trans: Trans): Figure
       const context = made.context.high;
       live.draw(
         made.live,
-        isHost ? trans.__('tensors alive, highest at: %1', at) : trans.__('hard minimum, alive at: %1', at),
+        isHost ? trans.__('tensors alive, highest at: %1', at) : trans.__('hard minimum, at: %1', at),
         room !== null && made.live + context > room
       );
       const reserved = middle(made.reserved);
