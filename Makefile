@@ -49,11 +49,12 @@ check: setup  ## every gate: format, lint, types, layers
 	lint-imports
 	jlpm lint
 
+# One thread for torch each: two suites whose threads wait for each other take several times as long.
 unit: setup
-	$(BIN)/python -m pytest -m "not browser and not faults and not parity_axolotl and not bench" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser and not faults and not parity_axolotl and not bench" $(PYTEST_ARGS)
 
 browser: setup
-	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 
 test: check  ## everything that has to pass; two suites side by side, one a core
 	$(MAKE) --jobs=2 unit browser

@@ -102,7 +102,7 @@ class Asked:
         conf = Settings.from_text(self._conf) if self._conf else None
         made, notes = self._spread(estimate_of(trace, order, conf), largest)
         notes += order.sentences if order else []
-        if self.options.get("loss") == "logits":
+        if self.options.get("loss") == "logits" and trace.plan.loop == "trainer":
             notes += ["the traced trainer is TRL's, its head in tiles: all logits need up to 12 V bytes a token more"]
         return Answer(made, largest, trace, time.perf_counter() - started, (*self.notes, *notes), order)
 

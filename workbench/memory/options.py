@@ -33,7 +33,7 @@ NAMES = (
 """Every option there is."""
 
 LOSSES = ("fused", "logits")
-"""TRL's head in tiles, or all logits at once, as transformers' own Trainer makes them; a trace's trainer is TRL's."""
+"""TRL's head in tiles, or all logits at once, as transformers' own Trainer makes them."""
 
 QUANTISATIONS = ("none", "nf4", "int8")
 _BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
@@ -77,6 +77,8 @@ def plan_changes(options: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: value for name, value in options.items() if name not in (*SPREAD, *APART)}
     if found.get("quantisation") == "none":
         found["quantisation"] = None
+    if options.get("loss") == "logits" and options.get("task", "sft") == "sft":
+        found.setdefault("loop", "transformers")
     return {**found, "method": options["task"]} if "task" in options else found
 
 
@@ -105,8 +107,8 @@ def settings_of(
         changes["method"] = options["task"]
     if "padded" in options:
         changes["masked"] = bool(options["padded"])
-    if options.get("loop") == "plain":
-        changes |= {"loss": "logits", "outputs_kept": True}
+    if options.get("loop") in ("plain", "transformers"):
+        changes |= {"loss": "logits", "outputs_kept": options["loop"] == "plain"}
     if options.get("loss"):
         changes["loss"] = options["loss"]
     runtime = Runtime.of(recipe, device)

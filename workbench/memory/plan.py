@@ -16,6 +16,7 @@ METHODS = ("sft", "dpo", "kto", "reward", "orpo", "cpo", "grpo", "rloo")
 ONLINE = ("grpo", "rloo")
 """Methods that generate their answers."""
 GENERATORS = ("transformers", "vllm")
+LOOPS = ("trainer", "transformers", "plain")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 
 
@@ -35,7 +36,8 @@ class Plan:
         autocast: bfloat16 autocast, the trainer's `bf16=True`.
         attention: transformers' `attn_implementation`.
         device: `cuda` takes CUDA's kernels and rounding, `cpu` what the CPU does.
-        loop: `trainer` is TRL's; `plain` a loop over the model's own loss, whose outputs stay referenced.
+        loop: `trainer` is TRL's, `transformers` its base (sft only), which makes all logits; `plain` a loop
+            over the model's own loss, whose outputs stay referenced.
         reentrant: Kind of gradient checkpointing.
         scored_share: Share of positions that have a label.
         padded: Whether attention gets a mask for padding.
@@ -85,6 +87,12 @@ class Plan:
             raise RecipeError(
                 f"Steps of method {self.method!r} are not traced yet.",
                 remedy=f"Traced are {', '.join(METHODS)}.",
+                code="WB810",
+            )
+        if self.loop not in LOOPS or (self.loop == "transformers" and self.method != "sft"):
+            raise RecipeError(
+                f"A {self.method} step in the loop {self.loop!r} is not traced.",
+                remedy=f"Use one of {', '.join(LOOPS)}; transformers is for sft.",
                 code="WB810",
             )
         if self.attention not in ATTENTIONS:
@@ -141,7 +149,10 @@ class Plan:
             "packed": recipe.packing != "none",
             **changes,
         }
-        return cls(dict(config), {**recipe.to_dict(), "gradient_accumulation_steps": steps}, batches, **values)
+        run = {**recipe.to_dict(), "gradient_accumulation_steps": steps}
+        if values["packed"]:  # the rows of a packed batch arrive as one
+            run["per_device_train_batch_size"] = len(batches[-1])
+        return cls(dict(config), run, batches, **values)
 
     @property
     def micro_batches(self) -> int:

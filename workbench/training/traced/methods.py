@@ -64,11 +64,20 @@ def trainer_class(plan: Plan, recorder: Recorder) -> Any:
     """
     found = _class(plan.method, "Trainer")
     rows = METHODS[plan.method].rows
+    if plan.loop == "transformers":
+        return type(found.__name__, (found,), {"compute_loss": _whole_logits})
     if rows == "prepared":
         return type(found.__name__, (found,), {"_prepare_dataset": lambda self, dataset, *args: dataset})
     if rows == "tokenized":
         return type(found.__name__, (found,), {"tokenize_row": lambda self, row, *args: _pair(row["length"])})
     return online(found, plan, recorder) if rows == "prompts" else found
+
+
+def _whole_logits(trainer: Any, model: Any, inputs: Any, return_outputs: bool = False, **counted: Any) -> Any:
+    """The loss of transformers' own Trainer, from all logits at once: what trainers built on it alone compute."""
+    from transformers import Trainer
+
+    return Trainer.compute_loss(trainer, model, inputs, return_outputs, **counted)
 
 
 def _pair(length: int) -> dict[str, Any]:
