@@ -1,7 +1,6 @@
 """The run card on a bare page in Chromium, fed with the event log of a real training run of tiny-llama."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -28,20 +27,6 @@ def site(tmp_path_factory) -> Path:
     subprocess.run([*bundle, "--outbase=.", *entries, "--entry-names=[name]"], cwd=ROOT, check=True, timeout=120)
     shutil.copy(HERE / "run_card_page.html", out)
     return out
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium: $WORKBENCH_CHROMIUM, else the system's, else Playwright's own."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    with playwright.sync_playwright() as started:
-        try:
-            chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium to drive: {error.message.splitlines()[0]}")
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
