@@ -54,7 +54,7 @@ unit: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser and not faults and not parity_axolotl and not bench" $(PYTEST_ARGS)
 
 browser: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "browser and not bench" $(PYTEST_ARGS)
 
 test: check  ## everything that has to pass; two suites side by side, one a core
 	$(MAKE) --jobs=2 unit browser

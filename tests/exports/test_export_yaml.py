@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import ExportError
@@ -67,6 +67,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(st.dictionaries(st.sampled_from(["a", "no", "on", "y", "learning_rate"]), TREES))
 def test_any_config_comes_back_with_its_types(values):
     back = yaml.safe_load(yaml_text(values)) or {}
