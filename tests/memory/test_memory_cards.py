@@ -102,3 +102,9 @@ def test_local_cards_are_asked_of_the_driver(tmp_path, monkeypatch):
     assert freest_local_card().taken == 5 * MIB
     program.write_text("#!/bin/sh\nexit 9\n")
     assert local_cards() == ()
+
+
+def test_a_mistyped_model_number_is_no_size():
+    with pytest.raises(RecipeError, match=r"4091.*Nearest: .*4090"):
+        card_named("4091")
+    assert card_named("24").bytes == 24 * GIB

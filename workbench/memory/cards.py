@@ -141,6 +141,8 @@ def _card(name: str, row: _Row) -> Card:
 CARDS: Mapping[str, Card] = MappingProxyType({name: _card(name, row) for name, row in _TABLE.items()})
 """Cards by name, in the order of the table."""
 
+LEAST_MODEL_NUMBER = 1000
+"""From here a number without a unit is the name of a card."""
 _SIZE = re.compile(r"([+-]?\d+(?:\.\d+)?(?:e\d+)?)\s*(gib|gb|g|mib|mb|)", re.IGNORECASE)
 _VENDOR = re.compile(r"^(nvidia|amd|geforce|tesla|instinct|rtx|gtx|radeon)+")
 
@@ -175,6 +177,8 @@ def card_named(text: str) -> Card:
     keys = _keys()
     name = keys.get(_key(text)) or keys.get(_bare(text))
     size = _SIZE.fullmatch(text.strip())
+    if size is not None and not size[2] and float(size[1]) >= LEAST_MODEL_NUMBER:
+        size = None  # 4091 is a mistyped model, not 4,091 GiB
     if size is not None and (name is None or size[1][0] in "+-"):
         return card_of_size(float(size[1]) / (1024 if size[2].lower().startswith("m") else 1))
     if name is None:
