@@ -84,7 +84,7 @@ def _text(made: Any, values: dict[str, Any]) -> str:
     reach = values.get("fits_up_to")
     if reach:
         lines.append(
-            f"  fits up to {_reach(reach['batch'], 'rows a batch')}, or {_reach(reach['length'], 'tokens a row')}"
+            f"  largest that fits: {_reach(reach['batch'], 'rows a batch')}; {_reach(reach['length'], 'tokens a row')}"
         )
     found = values.get("remedies")
     if found and found["single"] and values["verdict"] != "fits":
@@ -101,7 +101,7 @@ def _text(made: Any, values: dict[str, Any]) -> str:
 
 def _reach(reach: dict[str, Any], unit: str) -> str:
     if not reach["tight"]:
-        return f"not even 1 of {unit}"
+        return f"no number of {unit}"
     more = " or more" if reach["capped"] else ""
     tight = f" ({reach['tight']:,} tight)" if reach["tight"] > reach["fits"] else ""
     return f"{reach['fits']:,}{more} {unit}{tight}"
