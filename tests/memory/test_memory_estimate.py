@@ -3,10 +3,10 @@
 import csv
 import json
 import time
-import weakref
 from dataclasses import replace
 
 import pytest
+from real_steps import LiveBytes
 
 from workbench.errors import RecipeError
 from workbench.memory.analytic import estimate
@@ -138,43 +138,6 @@ def test_a_traced_source_takes_the_place_of_the_closed_form():
     found = estimate(LLAMA, Recipe(), BATCH, source=Fitted(traced))
     assert found.kind == "traced"
     assert found.peak.parts["activations"] == 16 * 1000 * 4096
-
-
-class LiveBytes:
-    """Bytes of tensor storages alive, seen at every operator."""
-
-    def __init__(self):
-        from torch.utils._python_dispatch import TorchDispatchMode
-        from torch.utils._pytree import tree_iter
-
-        owner = self
-        self.now = self.peak = 0
-        self.known = {}
-
-        class Watch(TorchDispatchMode):
-            def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-                out = func(*args, **(kwargs or {}))
-                for value in tree_iter(out):
-                    owner.see(value)
-                return out
-
-        self.watch = Watch()
-
-    def see(self, value):
-        if not hasattr(value, "untyped_storage"):
-            return
-        storage = value.untyped_storage()
-        key = storage._cdata
-        if key in self.known or not storage.nbytes():
-            return
-        size = storage.nbytes()
-        self.known[key] = weakref.ref(storage, lambda _, key=key, size=size: self.gone(key, size))
-        self.now += size
-        self.peak = max(self.peak, self.now)
-
-    def gone(self, key, size):
-        self.now -= size
-        del self.known[key]
 
 
 SMALL = {

@@ -1,5 +1,6 @@
 /** One step: memory over time as areas, with phases, the peak and its owner, the card's limit; and the same as a table. */
-import { highest, kindsOf, LIVE_KINDS, middle } from '../memory/fitModel';
+import { highest, kindsOf, middle } from '../memory/fitModel';
+import { KINDS } from '../memory/kinds';
 import type { Breakdown, FitKind } from '../memory/fitModel';
 import { LAYERS, timelineOf, total } from '../memory/timeline';
 import type { Timeline } from '../memory/timeline';
@@ -46,7 +47,7 @@ function traced(curve: NonNullable<Curve>, made: Breakdown): Timeline {
 /** What holds most at the peak. */
 function ownerOf(made: Breakdown, trans: Trans): string {
   const kinds = kindsOf(made);
-  const most = [...LIVE_KINDS].sort((a, b) => kinds[b] - kinds[a])[0] ?? 'other';
+  const most = [...KINDS].sort((a, b) => kinds[b] - kinds[a])[0] ?? 'other';
   return kindWord(most, trans).toLowerCase();
 }
 
@@ -269,7 +270,7 @@ class StepDrawing implements StepChart {
     if (made === null || this.table.hidden) {
       return;
     }
-    const kinds = LIVE_KINDS.filter(kind => made.peaks.some(peak => (peak.kinds[kind] ?? 0) > 0));
+    const kinds = KINDS.filter(kind => made.peaks.some(peak => (peak.kinds[kind] ?? 0) > 0));
     const cell = (kind: FitKind, sizes: Readonly<Partial<Record<FitKind, number>>>): HTMLElement =>
       h('td', {}, this.unit.text(sizes[kind] ?? 0));
     const rows = made.peaks.map(peak =>

@@ -4,22 +4,11 @@
  * Sizes are bytes. A part belongs to one kind; a peak is a moment of the step and what is live in it.
  */
 
-/** Kinds of live bytes in the order of a bar (workbench/memory/kinds.py). */
-export const LIVE_KINDS = [
-  'weights',
-  'adapter',
-  'gradients',
-  'optimizer',
-  'activations',
-  'logits',
-  'reference model',
-  'generation',
-  'communication',
-  'other'
-] as const;
+import { KINDS } from './kinds';
+
 /** What comes on top of live bytes. */
 export const TOP_KINDS = ['allocator', 'context'] as const;
-export const FIT_KINDS = [...LIVE_KINDS, ...TOP_KINDS] as const;
+export const FIT_KINDS = [...KINDS, ...TOP_KINDS] as const;
 export type FitKind = (typeof FIT_KINDS)[number];
 
 /** What stays from step to step; everything else comes and goes within one. */
@@ -90,7 +79,7 @@ export function partsOf(made: Breakdown, kind: FitKind): readonly FitPart[] {
 /** Bytes of every kind at the highest moment, with what the allocator and the driver hold on top. */
 export function kindsOf(made: Breakdown): Readonly<Record<FitKind, number>> {
   const live = highest(made)?.kinds ?? {};
-  const found = Object.fromEntries(LIVE_KINDS.map(kind => [kind, live[kind] ?? 0])) as Record<FitKind, number>;
+  const found = Object.fromEntries(KINDS.map(kind => [kind, live[kind] ?? 0])) as Record<FitKind, number>;
   found.allocator = Math.max(0, middle(made.reserved) - made.live);
   found.context = middle(made.context);
   return found;
