@@ -14,7 +14,7 @@ from dataclasses import fields
 from typing import Any, Literal, cast
 
 from workbench.errors import RecipeError
-from workbench.memory.plan import ATTENTIONS, METHODS, ONLINE, Plan, adapter_words
+from workbench.memory.plan import ATTENTIONS, METHODS, ONLINE, Plan, adapter_words, check_counts
 from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.memory.sharded import sharding_of
 from workbench.recipes import Recipe
@@ -59,6 +59,7 @@ def check_options(options: Mapping[str, Any]) -> None:
                 remedy=f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(NAMES)}.",
                 code="WB815",
             )
+    check_counts(options)
     spread: dict[str, Any] = {name: options[name] for name in SPREAD if options.get(name) is not None}
     sharding_of(AnalyticSettings(**spread))
     if options.get("task", "sft") not in METHODS:

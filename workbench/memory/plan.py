@@ -53,6 +53,10 @@ class Plan:
         images: Images in every row of a vision model; a row's length counts their tokens.
         image_tokens: Tokens of an image where the family leaves its size free.
         arguments: Further fields of the trainer's config.
+        per_device_eval_batch_size: Rows of a batch of the evaluation that follows the last step; 0 does not evaluate.
+        samples: Prompts that are answered before the first step and between the steps, one at a time; 0 is none.
+        sample_prompt: Tokens of such a prompt, chat template included.
+        sample_tokens: New tokens of its answer.
     """
 
     config: Mapping[str, Any]
@@ -81,6 +85,10 @@ class Plan:
     images: int = 0
     image_tokens: int | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    per_device_eval_batch_size: int = 0
+    samples: int = 0
+    sample_prompt: int = 64
+    sample_tokens: int = 64
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -116,6 +124,7 @@ class Plan:
             )
         if not self.batches or not all(batch and min(batch) >= 2 for batch in self.batches):
             raise RecipeError("A traced batch needs rows of at least two tokens.", code="WB806")
+        check_counts({name: getattr(self, name) for name in COUNTS})
 
     @classmethod
     def of(cls, recipe: Recipe, config: Mapping[str, Any], batches: Sequence[Sequence[int]], **changes: Any) -> Plan:
@@ -183,6 +192,24 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-ready."""
         return asdict(self)
+
+
+COUNTS: Mapping[str, int] = {"per_device_eval_batch_size": 0, "samples": 0, "sample_prompt": 1, "sample_tokens": 1}
+"""Options that count, with the least that each may be."""
+
+
+def check_counts(options: Mapping[str, Any]) -> None:
+    """Refuse what is no whole number, or too small a one, where an option counts.
+
+    Raises:
+        RecipeError: WB815.
+    """
+    for name, least in COUNTS.items():
+        value = options.get(name, least)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise RecipeError(
+                f"{name}={value!r} is out of range.", remedy=f"A whole number of at least {least}.", code="WB815"
+            )
 
 
 def adapter_of(recipe: Recipe) -> dict[str, Any] | None:
