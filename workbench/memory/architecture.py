@@ -18,7 +18,7 @@ from typing import Any, cast
 from workbench.errors import ModelError
 from workbench.memory.families import FAMILIES, PLAIN, TEXT_OF, Family, is_plain
 from workbench.memory.fields import positive
-from workbench.memory.presets import PRESETS
+from workbench.memory.presets import PRESETS, nearest
 from workbench.memory.shapes import Architecture, Experts, Linear, Reads
 from workbench.memory.towers import tower_of
 
@@ -236,7 +236,7 @@ def _cached(model: str) -> Path:
     if not isinstance(found, str):
         raise ModelError(
             f"No config.json found for model {model!r}.",
-            remedy=f"Give a folder that holds one, download the model, or use one of {', '.join(PRESETS)}.",
+            remedy=f"Give a folder that holds one, download the model, or use a known name, such as {nearest(model)}.",
             code="WB804",
         )
     return Path(found)

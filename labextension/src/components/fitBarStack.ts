@@ -36,13 +36,22 @@ const setLeft = (node: HTMLElement, percent: number): void => {
   node.style.left = `${percent.toFixed(3)}%`;
 };
 
+/** Put a name behind the mark that would strike it through, where there is room; all in percent of the bar's width. */
+function setStart(name: HTMLElement, mark: number | null, width: number, needed: number): void {
+  const struck = mark !== null && mark > 0 && mark < needed && mark + needed < width;
+  const left = struck ? `${((100 * mark) / width + 1).toFixed(2)}%` : '';
+  if (name.style.left !== left) {
+    name.style.left = left;
+  }
+}
+
 /** Kinds side by side, to scale; `top` is the number of bytes at the right end. */
 export function fitStack(props: StackProps, unit: Unit, trans: Trans): Stack {
   const word = (kind: FitKind): string => props.names?.[kind] ?? kindWord(kind, trans, unit.of);
-  const segments = FIT_KINDS.map(kind => ({
-    kind,
-    node: h('div', { class: `wb-s wb-k-${slug(kind)}`, 'data-k': kind }, h('span', { class: 'wb-lb' }, word(kind)))
-  }));
+  const segments = FIT_KINDS.map(kind => {
+    const name = h('span', { class: 'wb-lb' }, word(kind));
+    return { kind, name, node: h('div', { class: `wb-s wb-k-${slug(kind)}`, 'data-k': kind }, name) };
+  });
   const over = h('div', { class: 'wb-overlay' });
   const limit = h('div', { class: 'wb-limit' });
   const node = h('div', { class: 'wb-stack', role: 'img' }, ...segments.map(item => item.node), over, limit);
@@ -51,8 +60,10 @@ export function fitStack(props: StackProps, unit: Unit, trans: Trans): Stack {
     draw: (kinds, room, top) => {
       let sum = 0;
       const said: string[] = [];
-      for (const { kind, node: segment } of segments) {
+      const mark = room === null ? null : (100 * room) / top;
+      for (const { kind, node: segment, name } of segments) {
         const percent = (100 * kinds[kind]) / top;
+        setStart(name, mark === null ? null : mark - (100 * sum) / top, percent, props.each * (2 + word(kind).length));
         sum += kinds[kind];
         segment.hidden = kinds[kind] <= 0;
         setWidth(segment, percent);
