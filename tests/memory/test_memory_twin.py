@@ -11,9 +11,9 @@ import pytest
 from workbench.memory.analytic import evaluate
 from workbench.memory.architecture import from_config
 from workbench.memory.families import FAMILIES
+from workbench.memory.optimizers import OPTIMIZERS
 from workbench.memory.presets import PRESETS
 from workbench.memory.settings import AnalyticSettings
-from workbench.memory.statics import OPTIMIZERS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATIONS = 6000
@@ -98,7 +98,7 @@ def some_settings(rng, shapes):
         dropout=shapes.experts is None and rng.random() < 0.3,
         checkpointing=rng.random() < 0.5,
         accumulation=rng.choice([1, 4]),
-        optim=rng.choice(OPTIMIZERS),
+        optim=rng.choice(list(OPTIMIZERS)),
         device=rng.choice(["cuda", "cuda", "cpu"]),
         attention=rng.choice(["sdpa", "eager", "flash_attention_2"]),
         loss=rng.choice(["fused", "logits"]),

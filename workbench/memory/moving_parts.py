@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workbench.memory.figures import Part
 from workbench.memory.loss_parts import embedding_gradient_part, head_gradient_parts, loss_part
+from workbench.memory.optimizers import optimizer_of
 from workbench.memory.saved import first_norm, kept_inputs
 from workbench.memory.settings import rounded
 from workbench.memory.statics import trained_tensors
@@ -113,13 +114,16 @@ def _activations_part(step: Step, layer: int) -> Part:
 def optimizer_temporaries(step: Step) -> Part:
     """Scratch of the optimizer's update."""
     a = step.architecture
-    if step.settings.optim == "adafactor":
+    optimizer = optimizer_of(step.settings.optim)
+    if optimizer.largest:
         largest = max((rows * columns for rows, columns, _ in trained_tensors(a, step.settings)), default=0)
-        size, formula = 8 * largest, "2 x the largest trained tensor in float32: its square and its update"
-    elif step.settings.optim != "adamw_torch":
+        size = 4 * optimizer.largest * largest
+        formula = f"{optimizer.largest} x the largest trained tensor in float32: its square and its update"
+    elif not optimizer.lists:
         size, formula = 0, "0: updated in place"
     elif step.settings.device == "cuda":
-        size, formula = step.gradients, "trained x bytes: foreach makes one more list"
+        size = rounded(optimizer.lists * step.gradients)
+        formula = f"{optimizer.lists:g} x trained x bytes: foreach makes lists of all tensors"
     else:
         widest = max((max(t.inputs, t.outputs) * step.settings.rank for t in a.targets(step.settings)), default=0)
         size = 2 * step.settings.trained_bytes * (step.head_elements if step.full else widest)

@@ -16,12 +16,12 @@ from typing import cast
 from workbench.errors import RecipeError
 from workbench.memory.analytic import evaluate as evaluate_one
 from workbench.memory.figures import Estimate, Peak
+from workbench.memory.optimizers import optimizer_of
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.shapes import Architecture
 from workbench.memory.sharding import shard
 from workbench.memory.sharding_layout import Layout, Storage, layout_of
 from workbench.memory.sharding_values import Offload, Sharded, Sharding, Strategy
-from workbench.memory.statics import EIGHT_BIT
 
 LOW_BYTES, FULL_BYTES = 2, 4
 WHOLE = ("none", "ddp")
@@ -148,7 +148,7 @@ def storage_of(settings: AnalyticSettings, sharding: Sharding) -> Storage:
 def _state_bytes(stored: Estimate, settings: AnalyticSettings, storage: Storage, sharding: Sharding) -> int:
     """The optimizer's state over all trained parameters, in the type that it updates; 8-bit state has its own."""
     state = _bytes(stored, "optimizer")
-    if settings.optim in EIGHT_BIT:
+    if optimizer_of(settings.optim).kept not in ("own", "factored"):
         return state
     updated = FULL_BYTES if sharding.strategy.startswith("zero") else storage.trained
     return state * updated // (settings.weight_bytes if settings.full else FULL_BYTES)

@@ -7,27 +7,9 @@ Equal to the byte to the objects of transformers, PEFT, bitsandbytes and torch i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from workbench.errors import RecipeError
+from workbench.memory.optimizers import state_of
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.shapes import Architecture
-
-STATE_BYTES: Mapping[str, float] = {
-    "adamw_torch": 2.0,
-    "adamw_torch_fused": 2.0,
-    "sgd": 0.0,
-}
-"""Optimizer state as a multiple of the trained parameters' bytes (torch.optim.AdamW: two moments)."""
-
-EIGHT_BIT = ("adamw_8bit", "adamw_bnb_8bit")
-PAGED = ("paged_adamw_8bit", "paged_adamw_32bit")
-"""Optimizers whose state lives in host memory and is paged in (bitsandbytes)."""
-
-OPTIMIZERS = (*STATE_BYTES, *EIGHT_BIT, *PAGED, "adafactor")
-
-SMALLEST_EIGHT_BIT, EIGHT_BIT_BLOCK = 4096, 256
-"""Tensors with fewer elements keep float32 moments; one float32 scale a block (bitsandbytes 0.50)."""
 
 Tensors = list[tuple[int, int, int]]
 """Rows, columns (1 for a vector) and copies of each trained tensor."""
@@ -96,32 +78,13 @@ def state_bytes(architecture: Architecture, settings: AnalyticSettings) -> int:
     Raises:
         RecipeError: For an optimizer that is not known (WB803).
     """
-    optim = settings.optim
-    if optim not in OPTIMIZERS:
-        raise RecipeError(
-            f"Cannot estimate memory for optim={optim!r}.",
-            remedy=f"Known: {', '.join(OPTIMIZERS)}.",
-            code="WB803",
-        )
-    if optim in PAGED and settings.device == "cuda":
-        return 0
     tensors = trained_tensors(architecture, settings)
-    if optim in EIGHT_BIT or optim in PAGED:
-        # transformers keeps the embedding's moments in float32 (trainer_optimizer.py: optim_bits 32)
-        wide = 1 if settings.full else 0
-        rest = sum(copies * _two_moments(rows * columns, optim) for rows, columns, copies in tensors[wide:])
-        return rest + sum(8 * rows * columns for rows, columns, _ in tensors[:wide])
-    if optim == "adafactor":
-        return sum(4 * copies * (rows if columns == 1 else rows + columns) for rows, columns, copies in tensors)
-    return int(trained_parameters(architecture, settings) * settings.trained_bytes * STATE_BYTES[optim])
+    embeddings = 0
+    if settings.full:
+        embeddings = 1 if architecture.tied or settings.method == "reward" else 2
+    return state_of(settings.optim, tensors, settings.trained_bytes, embeddings=embeddings, device=settings.device)
 
 
 def trained_parameters(architecture: Architecture, settings: AnalyticSettings) -> int:
     """Elements that get a gradient: rows of text never reach a vision tower."""
     return sum(rows * columns * copies for rows, columns, copies in trained_tensors(architecture, settings))
-
-
-def _two_moments(count: int, optim: str) -> int:
-    if count < SMALLEST_EIGHT_BIT or "8bit" not in optim:
-        return 8 * count
-    return 2 * count + 8 * -(-count // EIGHT_BIT_BLOCK)

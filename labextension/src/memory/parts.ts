@@ -1,5 +1,6 @@
 /** Parts of the closed form: the twin of workbench/memory/static_parts.py and moving_parts.py. */
 import { headGradientParts, lossPart } from './lossParts';
+import { optimizerOf } from './optimizers';
 import { adaptsExperts, firstNorm, keptInputs, layerBytes, linearParameters } from './saved';
 import type { Part } from './shapes';
 import { adapterBytes, computeBytes, restBytes, rounded, trainedBytes } from './shapes';
@@ -197,16 +198,18 @@ function optimizerTemporaries(step: Step): Part {
   const { full, gradients, settings, shapes, trained } = step;
   const name = 'optimizer temporaries';
   const source = `optim=${settings.optim}`;
-  if (settings.optim === 'adafactor') {
+  const optimizer = optimizerOf(settings.optim);
+  if (optimizer.largest > 0) {
     const largest = Math.max(0, ...trainedTensors(shapes, settings).map(([rows, columns]) => rows * columns));
-    const formula = '2 x the largest trained tensor in float32: its square and its update';
-    return part(name, 8 * largest, formula, { trained }, source);
+    const formula = `${optimizer.largest} x the largest trained tensor in float32: its square and its update`;
+    return part(name, 4 * optimizer.largest * largest, formula, { trained }, source);
   }
-  if (settings.optim !== 'adamw_torch') {
+  if (optimizer.lists === 0) {
     return part(name, 0, '0: updated in place', { trained }, source);
   }
   if (settings.device === 'cuda') {
-    return part(name, gradients, 'trained x bytes: foreach makes one more list', { trained }, source);
+    const formula = `${optimizer.lists} x trained x bytes: foreach makes lists of all tensors`;
+    return part(name, rounded(optimizer.lists * gradients), formula, { trained }, source);
   }
   const widths = targetsOf(shapes, settings).map(item => Math.max(item.inputs, item.outputs) * settings.rank);
   const bytes = 2 * trainedBytes(settings) * (full ? step.headElements : Math.max(0, ...widths));

@@ -7,7 +7,8 @@
  */
 import { estimate } from './analytic';
 import { byKind } from './kinds';
-import { adapterParameters, EIGHT_BIT } from './statics';
+import { optimizerOf } from './optimizers';
+import { adapterParameters } from './statics';
 import type { Estimate, Interval, Part, Peak, Settings, Shapes } from './shapes';
 import { computeBytes, rounded, sum, trainsAll, UnknownError } from './shapes';
 import type { Moments, Parts } from './shardingFsdp';
@@ -155,9 +156,10 @@ function spreadLayout(shapes: Shapes, settings: Settings, spread: Spread, alone:
   const updated = strategy.startsWith('zero') ? 4 : storage.trained;
   const before = trainsAll(settings) ? settings.weight_bytes : 4;
   const state = bytes('optimizer');
+  const scaled = ['own', 'factored'].includes(optimizerOf(settings.optim).kept);
   return {
     ...layout,
-    stateBytes: EIGHT_BIT.includes(settings.optim) ? state : Math.floor((state * updated) / before),
+    stateBytes: scaled ? Math.floor((state * updated) / before) : state,
     temporaryBytes: bytes('optimizer temporaries'),
     accumulation: settings.accumulation,
     logits: settings.loss === 'logits'

@@ -1,15 +1,8 @@
 /** Bytes that live through the whole step: the twin of workbench/memory/statics.py and of `Architecture.targets`. */
+import { optimizerOf, stateOf } from './optimizers';
+import type { Trained } from './optimizers';
 import type { Linear, Settings, Shapes } from './shapes';
 import { restBytes, sum, trainedBytes, trainsAll, UnknownError } from './shapes';
-
-const STATE_BYTES: Readonly<Record<string, number>> = { adamw_torch: 2, adamw_torch_fused: 2, sgd: 0 };
-export const EIGHT_BIT: readonly string[] = ['adamw_8bit', 'adamw_bnb_8bit'];
-const PAGED: readonly string[] = ['paged_adamw_8bit', 'paged_adamw_32bit'];
-const SMALLEST_EIGHT_BIT = 4096;
-const EIGHT_BIT_BLOCK = 256;
-
-/** Rows, columns (1 for a vector) and copies of a trained tensor. */
-type Trained = readonly [rows: number, columns: number, copies: number];
 
 /** Linear modules that get a LoRA adapter. */
 export function targetsOf(shapes: Shapes, settings: Settings): readonly Linear[] {
@@ -104,29 +97,8 @@ export function trainedParameters(shapes: Shapes, settings: Settings): number {
 
 /** Bytes of the optimizer's state on the device. */
 export function stateBytes(shapes: Shapes, settings: Settings): number {
-  const { optim } = settings;
-  if (PAGED.includes(optim) && settings.device === 'cuda') {
-    return 0;
-  }
+  const untied = shapes.tied || settings.method === 'reward' ? 1 : 2;
+  const embeddings = trainsAll(settings) ? untied : 0;
   const tensors = trainedTensors(shapes, settings);
-  if (EIGHT_BIT.includes(optim) || PAGED.includes(optim)) {
-    const wide = trainsAll(settings) ? 1 : 0;
-    const rest = tensors.slice(wide).map(([rows, columns, copies]) => copies * twoMoments(rows * columns, optim));
-    return sum(rest) + sum(tensors.slice(0, wide).map(([rows, columns]) => 8 * rows * columns));
-  }
-  if (optim === 'adafactor') {
-    return sum(tensors.map(([rows, columns, copies]) => 4 * copies * (columns === 1 ? rows : rows + columns)));
-  }
-  const factor = STATE_BYTES[optim];
-  if (factor === undefined) {
-    throw new UnknownError(`Cannot estimate memory for optim='${optim}'.`);
-  }
-  return trainedParameters(shapes, settings) * trainedBytes(settings) * factor;
-}
-
-function twoMoments(count: number, optim: string): number {
-  if (count < SMALLEST_EIGHT_BIT || !optim.includes('8bit')) {
-    return 8 * count;
-  }
-  return 2 * count + 8 * Math.ceil(count / EIGHT_BIT_BLOCK);
+  return stateOf(optimizerOf(settings.optim), tensors, trainedBytes(settings), embeddings, settings.device);
 }

@@ -10,6 +10,7 @@ a multiple of 16; ATen/cuda/CublasHandlePool.cpp: workspaces), trl 1.16 (kernels
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
@@ -192,6 +193,13 @@ def eight_bit_updates() -> list[Any]:
         mock.patch.object(functional, "get_paged", paged),
         mock.patch.object(functional, "is_on_gpu", lambda tensors: True),
     ]
+
+
+def forget_overrides() -> None:
+    """Drop what earlier traces told bitsandbytes of single parameters: it knows them by address, which comes again."""
+    manager = sys.modules.get("bitsandbytes.optim.optimizer")
+    if manager is not None:
+        manager.GlobalOptimManager.get_instance().initialize()
 
 
 def int8_answers(see: Callable[[Any], Any]) -> dict[Any, Callable[..., Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import nullcontext
 from typing import Any
 
 import torch
 
+from workbench.errors import RecipeError
 from workbench.memory.plan import Plan
 from workbench.recipes import Recipe
 from workbench.training.traced import adapters
@@ -80,8 +82,12 @@ COLUMNS = ("input_ids", "attention_mask", "labels")
 def _plain_optimiser(optim: str, trained: list[Any]) -> Any:
     if optim in ("adamw_torch", "adamw_torch_fused"):
         return torch.optim.AdamW(trained, lr=1e-4, fused=True if optim.endswith("fused") else None)
-    if optim == "sgd":
-        return torch.optim.SGD(trained, lr=1e-4)
-    import bitsandbytes as bnb
+    from transformers import Trainer, TrainingArguments
 
-    return bnb.optim.AdamW8bit(trained, lr=1e-4)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            arguments = TrainingArguments(folder, optim=optim, learning_rate=1e-4, use_cpu=True, report_to="none")
+            kind, words = Trainer.get_optimizer_cls_and_kwargs(arguments)
+        except (ValueError, ImportError) as error:
+            raise RecipeError(f"optim={optim!r} cannot be made: {str(error).splitlines()[0]}", code="WB810") from error
+        return kind(trained, **words)

@@ -30,6 +30,7 @@ def record(plan: Plan) -> Recorder:
     Raises:
         ModelError, RecipeError: Where the model or the adapter cannot be made, or the method is not traced (WB810).
     """
+    cuda.forget_overrides()
     gc.collect()
     recorder = _recorder(plan)
     model = models.of_plan(plan, recorder.notes)
