@@ -44,6 +44,7 @@ def test_a_config_becomes_a_recipe_and_options():
         "attention": "flash_attention_2",
         "quantisation": "nf4",
         "loss": "logits",
+        "kernels": ["lora_mlp", "lora_qkv", "lora_o"],
     }  # fmt: skip
     assert not any("wandb" in note or "datasets" in note for note in found.assumptions)
 
@@ -104,7 +105,7 @@ def test_a_deepspeed_file_beside_the_config_is_read(tmp_path):
 
 
 def test_no_key_is_dropped():
-    strange = {"liger_rope": True, "cut_cross_entropy": True, "unheard_of": 3, "torch_compile": True}
+    strange = {"tiled_mlp": True, "unheard_of": 3, "torch_compile": True}
     notes = " | ".join(read_axolotl({**QLORA, **strange}).assumptions)
     assert all(f"{key}=" in notes for key in strange)
     assert "not known here: unheard_of=3" in notes
@@ -157,9 +158,9 @@ def test_configs_of_other_tools_are_read_too():
         1024,
     )
     assert found.options == {
-        "quantisation": "nf4", "dtype": "bfloat16", "autocast": True, "attention": "flash_attention_2"
+        "quantisation": "nf4", "dtype": "bfloat16", "autocast": True, "attention": "flash_attention_2",
+        "kernels": ["liger", "liger_cross_entropy"], "loss": "logits",
     }  # fmt: skip
-    assert any("enable_liger_kernel" in note for note in found.assumptions)
     assert not any("template" in note for note in found.assumptions)
     full = read_trainer({**FACTORY, "finetuning_type": "full", "stage": "dpo", "enable_liger_kernel": False})
     assert (full.recipe["adapter"], full.options["task"]) == ("none", "dpo")

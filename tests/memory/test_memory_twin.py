@@ -11,6 +11,7 @@ import pytest
 from workbench.memory.analytic import evaluate
 from workbench.memory.architecture import from_config
 from workbench.memory.families import FAMILIES
+from workbench.memory.kernels import WORDS
 from workbench.memory.optimizers import OPTIMIZERS
 from workbench.memory.presets import PRESETS
 from workbench.memory.settings import AnalyticSettings
@@ -107,6 +108,8 @@ def some_settings(rng, shapes):
         packed=rng.random() < 0.2,
         masked=rng.random() < 0.5,
         outputs_kept=rng.random() < 0.2,
+        kernels=tuple(rng.sample(sorted(WORDS), rng.choice([0, 0, 1, 2, 3]))),
+        activation_offloading=rng.random() < 0.2,
     )
 
 

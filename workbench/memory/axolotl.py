@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from workbench.errors import RecipeError
+from workbench.memory.axolotl_kernels import checkpointing_of, kernels_of, known_plugins
 from workbench.memory.axolotl_keys import CHANGING, QUIET, QUIET_PREFIXES, READ
 
 MARKS = ("micro_batch_size", "sequence_len", "lora_target_linear", "sample_packing", "num_epochs", "load_in_4bit")
@@ -123,7 +124,7 @@ def read_axolotl(values: Mapping[str, Any], folder: Path | None = None) -> Readi
         "gradient_accumulation_steps": notes.whole("gradient_accumulation_steps", 1),
         "packing": "bfd" if notes.has("sample_packing") else "none",
         "max_length": length,
-        "gradient_checkpointing": _checkpointing(notes),
+        "gradient_checkpointing": checkpointing_of(values),
         "optim": str(values.get("optimizer") or "adamw_torch_fused"),
     }
     if isinstance(values.get("revision_of_model"), str):
@@ -136,6 +137,7 @@ def read_axolotl(values: Mapping[str, Any], folder: Path | None = None) -> Readi
         **_attention(notes),
         **_task(notes),
         **_sharding(notes),
+        **kernels_of(values, notes.notes),
     }
     adapter, more = _adapter(notes)
     kwargs = values.get("gradient_checkpointing_kwargs")
@@ -144,15 +146,6 @@ def read_axolotl(values: Mapping[str, Any], folder: Path | None = None) -> Readi
     _rows(notes, length)
     _others(notes)
     return Reading({**recipe, **adapter}, {**options, **more}, length, tuple(notes.notes))
-
-
-def _checkpointing(notes: Notes) -> bool:
-    value = notes.values.get("gradient_checkpointing")
-    if value not in (None, True, False):
-        notes.notes.append(
-            f"gradient_checkpointing={value!r} is taken as plain checkpointing: offloaded inputs would need less"
-        )
-    return bool(value)
 
 
 def _types(notes: Notes) -> dict[str, Any]:
@@ -336,6 +329,8 @@ def _others(notes: Notes) -> None:
         value = str(notes.values.get(key))
         shown = value if len(value) <= 60 else value[:57] + "..."
         if key in READ or key in QUIET or key.startswith(QUIET_PREFIXES):
+            continue
+        if key == "plugins" and known_plugins(notes.values):
             continue
         if key in CHANGING:
             notes.notes.append(f"not modelled: {key}={shown}: {CHANGING[key]}")

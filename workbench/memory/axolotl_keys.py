@@ -16,18 +16,18 @@ READ = frozenset(
     sage_attention optimizer bf16 fp16 bfloat16 float16 float32 torch_dtype gradient_checkpointing
     gradient_checkpointing_kwargs fsdp fsdp_config fsdp_version dp_shard_size dp_replicate_size deepspeed world_size rl
     reward_model trl seed max_steps learning_rate weight_decay max_grad_norm lr_scheduler warmup_steps num_epochs
-    datasets pretraining_dataset pad_to_sequence_len tf32""".split()
+    datasets pretraining_dataset pad_to_sequence_len tf32 activation_offloading cut_cross_entropy
+    liger_fused_linear_cross_entropy liger_glu_activation liger_rms_norm liger_rope lora_mlp_kernel lora_o_kernel
+    lora_qkv_kernel""".split()
 )
 """Keys that `workbench.memory.axolotl` reads."""
 
 CHANGING: Mapping[str, str] = {
-    "activation_offloading": "activations would partly lie in host memory: less than shown",
     "auto_find_batch_size": "the batch may become smaller",
     "batch_flattening": "the batch is flattened into one row: less padding than shown",
     "chunked_cross_entropy": "another loss kernel",
     "cls_model_config": "another head",
     "context_parallel_size": "a row is split over GPUs: activations are less than shown",
-    "cut_cross_entropy": "logits are never made: less than shown at the loss",
     "diffusion": "another loss",
     "do_causal_lm_eval": "generates in evaluation, which is not in the figures",
     "ebft": "another method: shown as supervised training",
@@ -47,21 +47,14 @@ CHANGING: Mapping[str, str] = {
     "gpu_memory_limit": "layers beyond the limit go to host memory",
     "gptq": "weights in GPTQ form",
     "layer_offloading": "layers lie in host memory: less than shown",
-    "liger_fused_linear_cross_entropy": "logits are made in chunks by Liger",
-    "liger_glu_activation": "Liger's MLP keeps less than shown",
     "liger_layer_norm": "Liger's norm keeps less than shown",
-    "liger_rms_norm": "Liger's norm keeps less than shown",
     "liger_rms_norm_gated": "Liger's norm keeps less than shown",
-    "liger_rope": "Liger's rotary kernel",
     "lisa_n_layers": "only some layers train at a time: less than shown",
     "llama4_linearized_experts": "experts as linear modules",
     "llmcompressor": "sparse weights",
-    "lora_embedding_kernel": "fused LoRA kernel: keeps less than shown",
-    "lora_mlp_kernel": "fused LoRA kernel: keeps less than shown",
+    "lora_embedding_kernel": "fused LoRA kernel of an adapted embedding: keeps less than shown",
     "lora_model_dir": "an adapter that exists: its own config decides, not this one",
-    "lora_o_kernel": "fused LoRA kernel: keeps less than shown",
     "lora_on_cpu": "the adapter lies in host memory",
-    "lora_qkv_kernel": "fused LoRA kernel: keeps less than shown",
     "loftq_config": "another initialisation of the adapter",
     "max_memory": "layers beyond the limit go to host memory",
     "model_quantization_config": "weights in another quantised form",

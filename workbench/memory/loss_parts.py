@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from workbench.memory.figures import Part
+from workbench.memory.fused import applied
+from workbench.memory.fused_loss import head_gradient_sum, kernel_loss_part
 from workbench.memory.step import Step
 
 TOKEN_TILE, VOCABULARY_TILE = 4096, 32768
@@ -16,6 +18,9 @@ def loss_part(step: Step) -> Part:
     if settings.method == "reward":
         source = "one score a row from the last hidden states"
         return Part("loss", 2 * w * a.hidden * settings.tokens, "2 w H tokens", {"tokens": settings.tokens}, source)
+    kernel = applied(a, settings).loss
+    if kernel:
+        return kernel_loss_part(step, kernel)
     if settings.loss == "logits":
         head_copy = 2 * step.head_elements if c != w else 0
         return Part(
@@ -58,6 +63,8 @@ def head_gradient_parts(step: Step) -> tuple[Part, Part]:
     elements = step.head_elements if step.full and settings.method != "reward" else 0
     # plain logits are freed before the head's gradient is made, so only tiles meet it
     summed = (4 + (w if w != 4 else 0)) * elements if settings.loss == "fused" else 0
+    if (kernel := applied(step.architecture, settings).loss) and elements:
+        summed = head_gradient_sum(step, kernel)
     return (
         Part(
             "head gradient sum",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workbench.memory.figures import Part
+from workbench.memory.fused import applied
 from workbench.memory.loss_parts import embedding_gradient_part, head_gradient_parts, loss_part
 from workbench.memory.optimizers import optimizer_of
 from workbench.memory.saved import first_norm, kept_inputs
@@ -16,7 +17,8 @@ def moving_parts(step: Step) -> tuple[Part, ...]:
     a, settings, saved = step.architecture, step.settings, step.saved
     layer = saved.layer_bytes(settings.batch)
     # in float32 the first norm of a layer keeps the very tensor that checkpointing kept
-    shared = 4 * a.hidden if settings.rest_bytes == 4 and settings.checkpointing and a.norm != "layer" else 0
+    kept = settings.rest_bytes == 4 or applied(a, settings).norms  # so does a fused one in any type
+    shared = settings.rest_bytes * a.hidden if kept and settings.checkpointing and a.norm != "layer" else 0
     again = max(0, layer - (shared + kept_inputs(a, settings)) * settings.tokens)
     copies = rounded(saved.constant)
     summed = any(item.reads == "expert" for item in a.targets(settings))
@@ -100,6 +102,8 @@ def _activations_part(step: Step, layer: int) -> Part:
         "bytes a token": saved.layer_token,
         **{term.name: term.bytes for term in saved.terms},
     }
+    if settings.activation_offloading:
+        return _offloaded(step, layer)
     if settings.checkpointing:
         own = kept_inputs(a, settings) + (settings.compute_bytes * a.query if settings.quantisation == "int8" else 0)
         kept = a.layers * (settings.rest_bytes * a.hidden + own) * settings.tokens
@@ -109,6 +113,23 @@ def _activations_part(step: Step, layer: int) -> Part:
     source = "; ".join(f"{term.name}: {term.formula}" for term in saved.terms) or saved.kind
     formula = "layers x (bytes a token x tokens + pairs), less the first norm where nothing below it trains"
     return Part("activations", max(0, a.layers * layer - unsaved), formula, inputs, source)
+
+
+def _offloaded(step: Step, layer: int) -> Part:
+    """What of the kept activations is on the device, where they wait in host memory."""
+    a, settings = step.architecture, step.settings
+    stays = applied(a, settings).stays
+    largest = settings.rest_bytes * a.hidden
+    if not settings.checkpointing:
+        largest = max(largest, settings.output_bytes * a.intermediate)
+    whole = a.layers * (largest * settings.tokens if settings.checkpointing else layer)
+    return Part(
+        "activations",
+        min(whole, stays * largest * settings.tokens),
+        f"{stays} x w tokens x {'hidden' if settings.checkpointing else 'intermediate'}",
+        {"layers": a.layers, "tokens": settings.tokens, "stays": stays},
+        "kept tensors wait in host memory; so many are on the device at once",
+    )
 
 
 def optimizer_temporaries(step: Step) -> Part:

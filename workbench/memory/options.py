@@ -14,6 +14,7 @@ from dataclasses import fields
 from typing import Any, Literal, cast
 
 from workbench.errors import RecipeError
+from workbench.memory.kernels import WORDS, check_kernels, fused_of, said_kernels
 from workbench.memory.plan import ATTENTIONS, METHODS, ONLINE, Plan, adapter_words, check_counts
 from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.memory.sharded import sharding_of
@@ -37,7 +38,9 @@ LOSSES = ("fused", "logits")
 
 QUANTISATIONS = ("none", "nf4", "int8")
 _BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
-_IN_FORMULA = frozenset({"attention", "quantisation", "float32_rest", "dtype", "autocast", "padded", "loop", *APART})
+_IN_FORMULA = frozenset(
+    """attention quantisation float32_rest dtype autocast padded loop kernels activation_offloading""".split()
+) | {*APART}
 _LORA_FIELDS = frozenset(
     """peft_type r lora_alpha lora_dropout target_modules use_dora use_rslora task_type bias init_lora_weights
     inference_mode base_model_name_or_path peft_version auto_mapping revision fan_in_fan_out""".split()
@@ -60,6 +63,7 @@ def check_options(options: Mapping[str, Any]) -> None:
                 code="WB815",
             )
     check_counts(options)
+    check_kernels(said_kernels(options))
     spread: dict[str, Any] = {name: options[name] for name in SPREAD if options.get(name) is not None}
     sharding_of(AnalyticSettings(**spread))
     if options.get("task", "sft") not in METHODS:
@@ -112,17 +116,19 @@ def settings_of(
         changes |= {"loss": "logits", "outputs_kept": options["loop"] == "plain"}
     if options.get("loss"):
         changes["loss"] = options["loss"]
+    changes |= _kernels(options)
     runtime = Runtime.of(recipe, device)
     if changes.get("adapter", recipe.adapter) == "none" != recipe.adapter and "weight_bytes" not in changes:
         changes["weight_bytes"] = 4  # trained base weights stay float32, as in training
     settings = AnalyticSettings.of(recipe, batch, runtime, **changes)
     left = sorted(set(options) - _IN_FORMULA - {"adapter", *SPREAD})
+    kernels = kernel_notes(settings)
     online = (
         [f"of {settings.method} the formula knows the update only: --method trace adds generation and scoring"]
         if settings.method in ONLINE
         else []
     )
-    return settings, online + [
+    return settings, kernels + online + [
         f"the formula does not use {name}={options[name]!r}; --method trace does" for name in left
     ]
 
@@ -141,6 +147,32 @@ def _types(options: Mapping[str, Any]) -> dict[str, Any]:
         found["weight_bytes"] = _BYTES[options["dtype"]]
     if "autocast" in options:
         found["autocast"] = bool(options["autocast"])
+    return found
+
+
+def _kernels(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Kernels of other tools, and what they bring with them."""
+    words = said_kernels(options)
+    found: dict[str, Any] = {"kernels": words} if words else {}
+    if fused_of(words).maskless:
+        found |= {"attention": "flash_attention_2", "masked": False}
+    if "activation_offloading" in options:
+        found["activation_offloading"] = bool(options["activation_offloading"])
+    return found
+
+
+def kernel_notes(settings: AnalyticSettings) -> list[str]:
+    """What kernels and offloading take for granted, in sentences."""
+    found = [
+        f"{WORDS[word].tool}'s kernels ({word}) are modelled from their source, not measured"
+        for word in settings.kernels
+    ]
+    if "unsloth" in settings.kernels and settings.full:
+        found.append("Unsloth trains all weights with compiled modules: only its loss and its checkpointing are shown")
+    if settings.kernels and settings.method != "sft" and fused_of(settings.kernels).loss:
+        found.append(f"the loss of {settings.method} is shown as the kernel's, over all positions")
+    if settings.activation_offloading:
+        found.append("offloaded activations lie in pinned host memory, which the figures do not count")
     return found
 
 

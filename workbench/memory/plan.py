@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from workbench.errors import RecipeError
+from workbench.memory.kernels import check_kernels, fused_of, said_kernels
 from workbench.recipes import Recipe
 
 METHODS = ("sft", "dpo", "kto", "reward", "orpo", "cpo", "grpo", "rloo")
@@ -57,6 +58,8 @@ class Plan:
         samples: Prompts that are answered before the first step and between the steps, one at a time; 0 is none.
         sample_prompt: Tokens of such a prompt, chat template included.
         sample_tokens: New tokens of its answer.
+        kernels: Words of `workbench.memory.kernels`: what other tools' kernels replace.
+        activation_offloading: Whether what is kept for backward waits in host memory (TRL's SFTConfig).
     """
 
     config: Mapping[str, Any]
@@ -89,6 +92,8 @@ class Plan:
     samples: int = 0
     sample_prompt: int = 64
     sample_tokens: int = 64
+    kernels: Sequence[str] = ()
+    activation_offloading: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -109,13 +114,7 @@ class Plan:
                 remedy=f"Use one of {', '.join(ATTENTIONS)}.",
                 code="WB810",
             )
-        if self.arguments.get("use_liger_kernel"):
-            raise RecipeError(
-                "Steps with Liger's kernels are not traced: they are Triton kernels, which need a GPU to say what they"
-                " keep.",
-                remedy="Without use_liger_kernel the figures are an upper bound; TRL's own fused head is in them.",
-                code="WB810",
-            )
+        check_kernels(self.kernels)
         if self.generator not in GENERATORS or (self.generator == "vllm" and self.vllm_bytes <= 0):
             raise RecipeError(
                 f"Generation by {self.generator!r} with {self.vllm_bytes} bytes is not traced.",
@@ -158,6 +157,10 @@ class Plan:
             "packed": recipe.packing != "none",
             **changes,
         }
+        values |= {"kernels": said_kernels(values), "arguments": _without_liger(values.get("arguments") or {})}
+        check_kernels(values["kernels"])
+        if fused_of(values["kernels"]).maskless:
+            values |= {"attention": "flash_attention_2", "padded": False}
         run = {**recipe.to_dict(), "gradient_accumulation_steps": steps}
         if values["packed"]:  # the rows of a packed batch arrive as one
             run["per_device_train_batch_size"] = len(batches[-1])
@@ -210,6 +213,11 @@ def check_counts(options: Mapping[str, Any]) -> None:
             raise RecipeError(
                 f"{name}={value!r} is out of range.", remedy=f"A whole number of at least {least}.", code="WB815"
             )
+
+
+def _without_liger(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments without TRL's switch for Liger, which `kernels` says."""
+    return {name: value for name, value in arguments.items() if name != "use_liger_kernel"}
 
 
 def adapter_of(recipe: Recipe) -> dict[str, Any] | None:

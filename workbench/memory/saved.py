@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from workbench.errors import RecipeError
+from workbench.memory.fused import adapter_copies, applied, joined, lora_bytes, norm_bytes
+from workbench.memory.kernels import Fused
 from workbench.memory.settings import AnalyticSettings, BatchShape, rounded
 from workbench.memory.shapes import Architecture, Experts, Linear
 
@@ -136,12 +138,13 @@ class ClosedForm:
 
     def coefficients(self, architecture: Architecture, settings: AnalyticSettings) -> Coefficients:
         """Coefficients of a decoder."""
+        fused = applied(architecture, settings)
         terms = (
-            _norms(architecture, settings),
+            _norms(architecture, settings, fused),
             _attention(architecture, settings),
-            _mlp(architecture, settings),
+            _mlp(architecture, settings, fused),
             _linear_inputs(architecture, settings),
-            _adapters(architecture, settings),
+            _adapters(architecture, settings, fused),
         )
         hidden, rest = architecture.hidden, settings.rest_bytes
         products = (4 if architecture.norm == "gemma" else rest) * hidden if settings.full else 0
@@ -150,7 +153,7 @@ class ClosedForm:
             layers=architecture.layers,
             layer_token=_added(terms),
             layer_pair=_pair_bytes(architecture, settings),
-            tail_token=4 * hidden + 4 + products,
+            tail_token=settings.rest_bytes * hidden + 4 if fused.norms else 4 * hidden + 4 + products,
             pair_multiple=16 if settings.attention == "sdpa" and settings.device == "cuda" else 1,
             constant=autocast_copies(architecture, settings),
             terms=terms,
@@ -166,12 +169,18 @@ def _added(terms: Sequence[Term]) -> float:
 
 
 def autocast_copies(architecture: Architecture, settings: AnalyticSettings) -> int:
-    """Bytes of the bfloat16 copies that autocast makes of float32 weights and that backward needs again."""
+    """Bytes of the bfloat16 copies that autocast makes of float32 weights and that backward needs again.
+
+    LoRA kernels keep the adapter as it is (Unsloth's) or a copy of their own, autocast or not (axolotl's).
+    """
+    fused = applied(architecture, settings)
+    inside = adapter_copies(architecture, settings, fused) if settings.adapter_bytes == 4 else 0
+    own = inside if fused.copies and settings.compute_bytes == 2 else 0
     if not settings.autocast:
-        return 0
+        return 2 * own
     base = architecture.linear_parameters if settings.weight_bytes == 4 and settings.quantisation == "none" else 0
     adapter = architecture.adapter_parameters(settings) if settings.adapter_bytes == 4 else 0
-    return 2 * (base + adapter)
+    return 2 * (base + adapter - inside + own)
 
 
 def first_norm(architecture: Architecture, settings: AnalyticSettings) -> int:
@@ -182,7 +191,7 @@ def first_norm(architecture: Architecture, settings: AnalyticSettings) -> int:
     """
     if settings.full or settings.checkpointing:
         return 0
-    return 4 * architecture.hidden + 4
+    return (settings.rest_bytes if applied(architecture, settings).norms else 4) * architecture.hidden + 4
 
 
 def kept_inputs(architecture: Architecture, settings: AnalyticSettings) -> int:
@@ -195,9 +204,11 @@ def kept_inputs(architecture: Architecture, settings: AnalyticSettings) -> int:
     return settings.rest_bytes * (2 * architecture.hidden + architecture.intermediate)
 
 
-def _norms(architecture: Architecture, settings: AnalyticSettings) -> Term:
+def _norms(architecture: Architecture, settings: AnalyticSettings, fused: Fused) -> Term:
     """Float32 inputs and reciprocal deviations of the norms; with trained norms also what their weight multiplies."""
     a, c = architecture, settings.compute_bytes
+    if fused.norms:
+        return Term("norms", norm_bytes(a, settings), "sum over norms of w width + 4: their kernel keeps what it reads")
     stream, rest = a.norms * a.hidden, settings.rest_bytes
     if a.norm == "layer":
         # under autocast it runs in float32, and it reads a copy where the stream is narrower
@@ -226,11 +237,14 @@ def _attention(architecture: Architecture, settings: AnalyticSettings) -> Term:
     return Term("attention", c * (2 * q + 2 * kv) + 4 * a.heads + whole, formula)
 
 
-def _mlp(architecture: Architecture, settings: AnalyticSettings) -> Term:
+def _mlp(architecture: Architecture, settings: AnalyticSettings, fused: Fused) -> Term:
     """What the MLP keeps between its linear modules, over dense and sparse layers on average."""
     a, out = architecture, settings.output_bytes
     if a.experts is not None:
         return _experts(a, a.experts, settings)
+    if fused.glu or fused.mlp:
+        each = settings.compute_bytes if fused.mlp else out
+        return Term("mlp", 2 * each * a.intermediate, "2 o I: gate and up, whose kernel makes the activation again")
     if a.gated:
         return Term("mlp", 3 * out * a.intermediate, "3 o I: gate, up and its activation")
     # gelu written out: its input, tanh and 1 + tanh in float32 under autocast, and half of the input
@@ -268,15 +282,17 @@ def _linear_inputs(architecture: Architecture, settings: AnalyticSettings) -> Te
     return Term("linear inputs", copies * c * a.hidden + product + output, formula)
 
 
-def _adapters(architecture: Architecture, settings: AnalyticSettings) -> Term:
+def _adapters(architecture: Architecture, settings: AnalyticSettings, fused: Fused) -> Term:
     """Inputs of LoRA's A and B matrices.
 
     A bfloat16 activation is copied to the adapter's float32 for every target; in float32 throughout, targets that
     read the same activation share it. Autocast copies down to bfloat16 for every target.
     """
+    own, inside = lora_bytes(architecture, settings, fused), joined(fused)
     targets = [item for item in architecture.targets(settings) if item.reads not in ("expert", "tower")]
+    targets = [item for item in targets if item.name not in inside]
     if not targets:
-        return Term("lora inputs", 0, "0: no adapter")
+        return Term("lora inputs", own, "w H for each kernel: its input once" if own else "0: no adapter")
     # what has the adapter's type already is kept as it is, once for all that read it
     low = settings.adapter_bytes == 2
     shared = settings.rest_bytes == 2 if low else not settings.autocast and settings.rest_bytes == 4
@@ -290,7 +306,8 @@ def _adapters(architecture: Architecture, settings: AnalyticSettings) -> Term:
     mask_bytes = 1 if settings.device == "cuda" else 4
     dropout = mask_bytes * every if settings.dropout else 0
     formula = f"{cost} (inputs + targets r)" + (f" + {mask_bytes} a dropped input" if dropout else "")
-    made = cost * (inputs + ranks) + dropout
+    formula += " + w H a kernel" if own else ""
+    made = cost * (inputs + ranks) + dropout + own
     if settings.adapter == "dora":
         made += _dora(targets, settings)
         formula += " + what DoRA scales"

@@ -127,6 +127,8 @@ class AnalyticSettings:
         low_adapter: Whether the adapter has the activations' bfloat16, as where everything is cut in one type.
         sharding: A strategy of `workbench.memory.sharding_values`, over `world` devices; the batch is that of one.
         offload: What lies in host memory: none, optimizer or parameters.
+        kernels: Words of `workbench.memory.kernels`.
+        activation_offloading: Whether what is kept for backward waits in host memory.
     """
 
     rows: int = 1
@@ -154,6 +156,8 @@ class AnalyticSettings:
     packed: bool = False
     outputs_kept: bool = False
     low_adapter: bool = False
+    kernels: tuple[str, ...] = ()
+    activation_offloading: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe, batch: BatchShape, runtime: Runtime | None = None, **changes: Any) -> AnalyticSettings:
@@ -218,6 +222,8 @@ class AnalyticSettings:
             masked=plan.padded or plan.packed,
             packed=plan.packed,
             outputs_kept=plain,
+            kernels=tuple(plan.kernels),
+            activation_offloading=plan.activation_offloading,
         )
 
     @property
@@ -272,4 +278,5 @@ class AnalyticSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-ready."""
-        return {**asdict(self), "targets": self.targets if isinstance(self.targets, str) else list(self.targets)}
+        targets = self.targets if isinstance(self.targets, str) else list(self.targets)
+        return {**asdict(self), "targets": targets, "kernels": list(self.kernels)}

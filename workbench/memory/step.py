@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from workbench.memory.fused import applied, mlp_temporaries
 from workbench.memory.saved import Coefficients
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.shapes import Architecture
@@ -43,6 +44,9 @@ class Step:
     def layer_temporaries(self) -> tuple[int, int]:
         """Bytes above what a layer saves at the highest moment of its MLP: forward, and backward."""
         a, settings, tokens = self.architecture, self.settings, self.settings.tokens
+        fused = applied(a, settings)
+        if fused.mlp:
+            return mlp_temporaries(a, settings, fused)
         c, out, rest = settings.compute_bytes, settings.output_bytes, settings.rest_bytes
         adapted = any(item.reads == "product" for item in a.targets(settings))
         wide = a.intermediate if a.experts is None else a.experts.chosen * a.experts.intermediate
@@ -61,7 +65,7 @@ class Step:
             forward += (6 if settings.autocast else 4) * a.intermediate**2
         # the input of the module below, or of its adapter, is no longer needed
         freed = (2 if settings.autocast else 4) if adapted else c if settings.full and a.gated else 0
-        steps = 3 * out if a.gated else 14 if settings.autocast else 5 * out
+        steps = out if fused.glu else 3 * out if a.gated else 14 if settings.autocast else 5 * out
         matrix = a.hidden * a.intermediate
         dequantised = c * matrix if settings.quantisation == "nf4" else 0
         if a.experts is not None and any(item.reads == "expert" for item in a.targets(settings)):

@@ -40,7 +40,8 @@ READ = frozenset(
     lora_dropout lora_target lora_target_modules cutoff_len max_length max_seq_length per_device_train_batch_size
     use_peft packing neat_packing gradient_accumulation_steps gradient_checkpointing disable_gradient_checkpointing
     optim bf16 fp16 pure_bf16 flash_attn attn_implementation quantization_bit load_in_4bit load_in_8bit use_dora
-    use_rslora deepspeed dtype torch_dtype""".split()
+    use_rslora deepspeed dtype torch_dtype enable_liger_kernel use_liger_kernel use_unsloth use_unsloth_gc
+    activation_offloading""".split()
 )
 QUIET_PREFIXES = tuple(
     """learning_rate lr_ warmup weight_decay max_grad_norm num_train max_steps seed data_seed logging_ save_ report_to
@@ -80,7 +81,8 @@ def read_trainer(values: Mapping[str, Any], folder: Path | None = None) -> Readi
     }
     adapter, options = _adapter(notes, factory)
     options |= {**_types(notes), **_attention(notes), **_task(notes)}
-    if factory and "task" not in options and not notes.has("enable_liger_kernel"):
+    options |= _kernels(notes, factory, "task" in options)
+    if factory and "task" not in options:
         options["loss"] = "logits"  # its trainer is transformers' own
     if notes.has("deepspeed"):
         options |= deepspeed_of(notes)
@@ -97,6 +99,24 @@ def _checkpointing(notes: Notes, factory: bool) -> bool:
     if factory:
         return not notes.has("disable_gradient_checkpointing")
     return bool(notes.values.get("gradient_checkpointing", True))
+
+
+def _kernels(notes: Notes, factory: bool, preferences: bool) -> dict[str, Any]:
+    """Kernels of other tools, and whether inputs of layers are offloaded.
+
+    Source: LLaMA-Factory ff6d4d12, model/model_utils/{liger_kernel,unsloth,checkpointing}.py; trl 1.16,
+    trainer/sft_trainer.py, which keeps its own head beside Liger's other kernels.
+    """
+    words: list[str] = []
+    if notes.has("enable_liger_kernel" if factory else "use_liger_kernel"):
+        words += ["liger"] if preferences or not factory else ["liger", "liger_cross_entropy"]
+    if factory and notes.has("use_unsloth"):
+        words += ["unsloth"]
+    elif factory and notes.has("use_unsloth_gc"):
+        words += ["unsloth_gc"]
+    offloads = any(word.startswith("unsloth") for word in words) or (not factory and notes.has("activation_offloading"))
+    found: dict[str, Any] = {"kernels": words} if words else {}
+    return {**found, "activation_offloading": True} if offloads else found
 
 
 def _types(notes: Notes) -> dict[str, Any]:

@@ -1,4 +1,6 @@
 /** Parts of the closed form around the output head: the twin of workbench/memory/loss_parts.py. */
+import { applied } from './fused';
+import { headGradientSum, kernelLossPart } from './fusedLoss';
 import type { Part } from './shapes';
 import { computeBytes, positionsOf, restBytes } from './shapes';
 import type { Step } from './step';
@@ -13,6 +15,10 @@ export function lossPart(step: Step): Part {
   if (settings.method === 'reward') {
     const source = 'one score a row from the last hidden states';
     return part('loss', 2 * w * shapes.hidden * tokens, '2 w H tokens', { tokens }, source);
+  }
+  const kernel = applied(shapes, settings).loss;
+  if (kernel) {
+    return kernelLossPart(step, kernel);
   }
   if (settings.loss !== 'logits') {
     return fusedPart(step, w, computeBytes(settings));
@@ -49,7 +55,9 @@ export function headGradientParts(step: Step): readonly Part[] {
   const w = settings.weight_bytes;
   const trained = step.full && settings.method !== 'reward';
   const elements = trained ? step.headElements : 0;
-  const summed = settings.loss === 'fused' ? (4 + (w !== 4 ? w : 0)) * elements : 0;
+  const kernel = applied(shapes, settings).loss;
+  const tiles = settings.loss === 'fused' ? (4 + (w !== 4 ? w : 0)) * elements : 0;
+  const summed = kernel && elements ? headGradientSum(step, kernel) : tiles;
   const twice = settings.loss === 'fused' && settings.device === 'cuda' ? 1 : 2;
   const times = (trained && shapes.tied ? twice : 0) + (step.full && settings.accumulation > 1 ? 1 : 0);
   return [

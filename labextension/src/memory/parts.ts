@@ -1,9 +1,10 @@
 /** Parts of the closed form: the twin of workbench/memory/static_parts.py and moving_parts.py. */
+import { applied } from './fused';
 import { headGradientParts, lossPart } from './lossParts';
 import { optimizerOf } from './optimizers';
 import { adaptsExperts, firstNorm, keptInputs, layerBytes, linearParameters } from './saved';
 import type { Part } from './shapes';
-import { adapterBytes, computeBytes, restBytes, rounded, trainedBytes } from './shapes';
+import { adapterBytes, computeBytes, outputBytes, restBytes, rounded, trainedBytes } from './shapes';
 import { adapterParameters, stateBytes, targetsOf, trainedTensors, weightBytes } from './statics';
 import type { Step } from './step';
 import { layerBackward, layerForward, part } from './step';
@@ -87,7 +88,8 @@ function batchPart({ settings, shapes, tokens }: Step): Part {
 export function movingParts(step: Step): readonly Part[] {
   const { saved, settings, shapes, tokens } = step;
   const layer = layerBytes(saved, settings);
-  const again = restBytes(settings) === 4 && settings.checkpointing && shapes.norm !== 'layer' ? 4 * shapes.hidden : 0;
+  const kept = restBytes(settings) === 4 || applied(shapes, settings).norms;
+  const again = kept && settings.checkpointing && shapes.norm !== 'layer' ? restBytes(settings) * shapes.hidden : 0;
   const mlp = { intermediate: shapes.intermediate, tokens };
   return [
     activationsPart(step, layer),
@@ -170,10 +172,14 @@ function expertsPart({ settings, shapes }: Step): Part {
   );
 }
 
-function activationsPart({ saved, settings, shapes, tokens }: Step, layer: number): Part {
+function activationsPart(step: Step, layer: number): Part {
+  const { saved, settings, shapes, tokens } = step;
   const { layers } = shapes;
   const terms = Object.fromEntries(saved.terms.map(term => [term.name, term.bytes]));
   const inputs = { layers, tokens, pair: saved.layerPair, 'bytes a token': saved.layerToken, ...terms };
+  if (settings.activation_offloading) {
+    return offloadedPart(step, layer);
+  }
   if (settings.checkpointing) {
     const output = settings.quantisation === 'int8' ? computeBytes(settings) * shapes.heads * shapes.head_dim : 0;
     const own = keptInputs(shapes, settings) + output;
@@ -191,6 +197,23 @@ function activationsPart({ saved, settings, shapes, tokens }: Step, layer: numbe
     'layers x (bytes a token x tokens + pairs), less the first norm where nothing below it trains',
     inputs,
     saved.terms.map(term => `${term.name}: ${term.formula}`).join('; ')
+  );
+}
+
+/** What of the kept activations is on the device, where they wait in host memory. */
+function offloadedPart({ settings, shapes, tokens }: Step, layer: number): Part {
+  const { layers } = shapes;
+  const { checkpointing } = settings;
+  const { stays } = applied(shapes, settings);
+  const hidden = restBytes(settings) * shapes.hidden;
+  const largest = checkpointing ? hidden : Math.max(hidden, outputBytes(settings) * shapes.intermediate);
+  const whole = layers * (checkpointing ? largest * tokens : layer);
+  return part(
+    'activations',
+    Math.min(whole, stays * largest * tokens),
+    `${stays} x w tokens x ${checkpointing ? 'hidden' : 'intermediate'}`,
+    { layers, tokens, stays },
+    'kept tensors wait in host memory; so many are on the device at once'
   );
 }
 

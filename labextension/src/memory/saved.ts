@@ -1,4 +1,6 @@
 /** What one training step keeps for its backward pass: the twin of workbench/memory/saved.py. */
+import { adapterCopies, applied, joined, loraBytes, normBytes } from './fused';
+import type { Fused } from './kernels';
 import type { Experts, Linear, Settings, Shapes, Term } from './shapes';
 import { adapterBytes, computeBytes, outputBytes, restBytes, rounded, sum, tokensOf, trainsAll } from './shapes';
 import { adapterParameters, targetsOf } from './statics';
@@ -22,18 +24,19 @@ export function layerBytes(found: Coefficients, settings: Settings): number {
 
 export function coefficients(shapes: Shapes, settings: Settings): Coefficients {
   const { hidden } = shapes;
+  const fused = applied(shapes, settings);
   const terms = [
-    norms(shapes, settings),
+    norms(shapes, settings, fused),
     attention(shapes, settings),
-    mlp(shapes, settings),
+    mlp(shapes, settings, fused),
     linearInputs(shapes, settings),
-    adapters(shapes, settings)
+    adapters(shapes, settings, fused)
   ];
   const products = trainsAll(settings) ? (shapes.norm === 'gemma' ? 4 : restBytes(settings)) * hidden : 0;
   return {
     layerToken: sum(terms.map(term => term.bytes)),
     layerPair: pairBytes(shapes, settings),
-    tailToken: 4 * hidden + 4 + products,
+    tailToken: fused.norms ? restBytes(settings) * hidden + 4 : 4 * hidden + 4 + products,
     pairMultiple: settings.attention === 'sdpa' && settings.device === 'cuda' ? 16 : 1,
     constant: autocastCopies(shapes, settings),
     terms
@@ -41,12 +44,15 @@ export function coefficients(shapes: Shapes, settings: Settings): Coefficients {
 }
 
 function autocastCopies(shapes: Shapes, settings: Settings): number {
+  const fused = applied(shapes, settings);
+  const inside = adapterBytes(settings) === 4 ? adapterCopies(shapes, settings, fused) : 0;
+  const own = fused.copies && computeBytes(settings) === 2 ? inside : 0;
   if (!settings.autocast) {
-    return 0;
+    return 2 * own;
   }
   const copied = settings.weight_bytes === 4 && settings.quantisation === 'none';
   const adapter = adapterBytes(settings) === 4 ? adapterParameters(shapes, settings) : 0;
-  return 2 * ((copied ? linearParameters(shapes) : 0) + adapter);
+  return 2 * ((copied ? linearParameters(shapes) : 0) + adapter - inside + own);
 }
 
 /** Parameters of the linear modules of all decoder layers. */
@@ -56,7 +62,8 @@ export function linearParameters(shapes: Shapes): number {
 
 /** Bytes a token that the first layer's first norm does not save. */
 export function firstNorm(shapes: Shapes, settings: Settings): number {
-  return trainsAll(settings) || settings.checkpointing ? 0 : 4 * shapes.hidden + 4;
+  const width = applied(shapes, settings).norms ? restBytes(settings) : 4;
+  return trainsAll(settings) || settings.checkpointing ? 0 : width * shapes.hidden + 4;
 }
 
 /** Bytes a token and layer that 8-bit products keep for their own backward, which checkpointing does not see. */
@@ -69,7 +76,11 @@ export function adaptsExperts(shapes: Shapes, settings: Settings): boolean {
   return targetsOf(shapes, settings).some(item => item.reads === 'expert');
 }
 
-function norms(shapes: Shapes, settings: Settings): Term {
+function norms(shapes: Shapes, settings: Settings, fused: Fused): Term {
+  if (fused.norms) {
+    const formula = 'sum over norms of w width + 4: their kernel keeps what it reads';
+    return { name: 'norms', bytes: normBytes(shapes, settings), formula };
+  }
   const { heads, kv_heads: kvHeads, head_dim: dim } = shapes;
   const full = trainsAll(settings);
   const rest = restBytes(settings);
@@ -103,10 +114,15 @@ function attention(shapes: Shapes, settings: Settings): Term {
   return { name: 'attention', bytes: c * (2 * query + 2 * kv) + 4 * shapes.heads + whole, formula };
 }
 
-function mlp(shapes: Shapes, settings: Settings): Term {
+function mlp(shapes: Shapes, settings: Settings, fused: Fused): Term {
   const out = outputBytes(settings);
   if (shapes.experts) {
     return expertsTerm(shapes, shapes.experts, settings);
+  }
+  if (fused.glu || fused.mlp) {
+    const each = fused.mlp ? computeBytes(settings) : out;
+    const formula = '2 o I: gate and up, whose kernel makes the activation again';
+    return { name: 'mlp', bytes: 2 * each * shapes.intermediate, formula };
   }
   if (shapes.gated) {
     return { name: 'mlp', bytes: 3 * out * shapes.intermediate, formula: '3 o I: gate, up and its activation' };
@@ -158,10 +174,14 @@ function inputCopies(shapes: Shapes, settings: Settings): number {
   return shapes.norms > 1 ? new Set(names.values()).size : 1;
 }
 
-function adapters(shapes: Shapes, settings: Settings): Term {
-  const targets = targetsOf(shapes, settings).filter(item => item.reads !== 'expert' && item.reads !== 'tower');
+function adapters(shapes: Shapes, settings: Settings, fused: Fused): Term {
+  const own = loraBytes(shapes, settings, fused);
+  const inside = joined(fused);
+  const targets = targetsOf(shapes, settings).filter(
+    item => item.reads !== 'expert' && item.reads !== 'tower' && !inside.has(item.name)
+  );
   if (!targets.length) {
-    return { name: 'lora inputs', bytes: 0, formula: '0: no adapter' };
+    return { name: 'lora inputs', bytes: own, formula: own ? 'w H for each kernel: its input once' : '0: no adapter' };
   }
   const low = adapterBytes(settings) === 2;
   const rest = restBytes(settings);
@@ -177,8 +197,9 @@ function adapters(shapes: Shapes, settings: Settings): Term {
   const formula =
     `${cost} (inputs + targets r)` +
     (dropped ? ` + ${mask} a dropped input` : '') +
+    (own ? ' + w H a kernel' : '') +
     (settings.adapter === 'dora' ? ' + what DoRA scales' : '');
-  return { name: 'lora inputs', bytes: cost * (inputs + ranks) + dropped + scaled, formula };
+  return { name: 'lora inputs', bytes: cost * (inputs + ranks) + dropped + own + scaled, formula };
 }
 
 function sharedInputs(targets: readonly Linear[], settings: Settings): number {

@@ -91,6 +91,10 @@ export interface Settings {
   readonly outputs_kept: boolean;
   /** Whether the adapter has the activations' bfloat16. */
   readonly low_adapter?: boolean;
+  /** Words of kernels.ts. */
+  readonly kernels?: readonly string[];
+  /** Whether what is kept for backward waits in host memory. */
+  readonly activation_offloading?: boolean;
 }
 
 /** One reason memory is used, with the formula its bytes follow from. */

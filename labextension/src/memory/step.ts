@@ -1,4 +1,5 @@
 /** One training step, as the closed form sees it: the twin of workbench/memory/step.py. */
+import { applied, mlpTemporaries } from './fused';
 import type { Coefficients } from './saved';
 import { adaptsExperts } from './saved';
 import type { Part, Settings, Shapes } from './shapes';
@@ -65,6 +66,10 @@ function widthsOf({ settings, shapes }: Step): Widths {
 /** Bytes above what a layer saves at the highest moment of its MLP in forward. */
 export function layerForward(step: Step): number {
   const { settings, shapes, tokens } = step;
+  const fused = applied(shapes, settings);
+  if (fused.mlp) {
+    return mlpTemporaries(shapes, settings, fused)[0];
+  }
   const widths = widthsOf(step);
   const { compute, out, wide, adapted } = widths;
   const cast = adapted && out === 2 && widths.adapter === 4 && settings.autocast ? 4 : 0;
@@ -84,12 +89,16 @@ function product({ full, settings }: Step, { adapted, adapter, out }: Widths): n
 /** Bytes above what a layer saves at the highest moment of its MLP in backward. */
 export function layerBackward(step: Step): number {
   const { settings, shapes, tokens } = step;
+  const fused = applied(shapes, settings);
+  if (fused.mlp) {
+    return mlpTemporaries(shapes, settings, fused)[1];
+  }
   const { compute, out, rest, adapter, wide, adapted } = widthsOf(step);
   const matrix = shapes.hidden * shapes.intermediate;
   const dequantised = settings.quantisation === 'nf4' ? compute * matrix : 0;
   const gathered = shapes.experts && adaptsExperts(shapes, settings);
   const width = gathered ? Math.max(wide, (shapes.experts?.chosen ?? 0) * shapes.hidden) : wide;
-  const steps = gathered ? 3 * compute : activationSteps(step, out);
+  const steps = gathered ? 3 * compute : fused.glu ? out : activationSteps(step, out);
   const freed = gathered ? 0 : freedInput(step, adapted, compute);
   const copied = adapted && out === 2 && adapter === 4 ? (4 + out) * width + 2 * rest * shapes.hidden : 0;
   const int8 = settings.quantisation === 'int8' ? rest * matrix + 2 * (out * width + rest * shapes.hidden) * tokens : 0;

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import RecipeError
 from workbench.memory.plan import Plan
 from workbench.training.traced import cuda, models, sparse
 from workbench.training.traced.autocast import autocast_for_meta
@@ -32,6 +33,12 @@ def record(plan: Plan) -> Recorder:
     """
     cuda.forget_overrides()
     gc.collect()
+    if plan.kernels or plan.activation_offloading:
+        raise RecipeError(
+            "Steps with kernels of other tools are not traced.",
+            remedy="The formula (method='analytic') knows them.",
+            code="WB810",
+        )
     recorder = _recorder(plan)
     model = models.of_plan(plan, recorder.notes)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
