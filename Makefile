@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help lab test check unit browser demo setup faults parity-axolotl fuzz bench screenshots clean
+.PHONY: help lab test check unit texts numbers browser demo setup faults parity-axolotl fuzz bench screenshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | sort
@@ -49,15 +49,23 @@ check: setup  ## every gate: format, lint, types, layers
 	lint-imports
 	jlpm lint
 
-# One thread for torch each: two suites whose threads wait for each other take several times as long.
-unit: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser and not faults and not parity_axolotl and not bench" $(PYTEST_ARGS)
+# One thread for torch each: suites whose threads wait for each other take several times as long.
+TEXTS := tests/templates tests/rows
+UNIT := -m "not browser and not faults and not parity_axolotl and not bench"
+
+texts: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(UNIT) $(TEXTS) $(PYTEST_ARGS)
+
+numbers: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(UNIT) $(TEXTS:%=--ignore=%) $(PYTEST_ARGS)
+
+unit: texts numbers  ## everything that needs no browser
 
 browser: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "browser and not bench" $(PYTEST_ARGS)
 
-test: check  ## everything that has to pass; two suites side by side, one a core
-	$(MAKE) --jobs=2 unit browser
+test: check  ## everything that has to pass; three suites side by side, because a browser and a run wait more than they work
+	$(MAKE) --jobs=3 texts numbers browser
 
 faults: setup  ## kill processes in every way
 	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
