@@ -104,10 +104,10 @@ def trainer(method, adapter, folder, **arguments):
     from workbench.tiny_llama import model_path
 
     kind = getattr(trl, f"{TRAINERS[method]}Trainer")
-    extra = {}
+    extra = {"eval_dataset": arguments.pop("eval_dataset", None)}
     if method in ("dpo", "kto"):  # these two would tokenise the rows again
         kind = type(kind.__name__, (kind,), {"_prepare_dataset": lambda self, dataset, *_: dataset})
-        extra = {} if adapter else {"ref_model": model(method)}
+        extra |= {} if adapter else {"ref_model": model(method)}
     if method == "sft":
         arguments["dataset_kwargs"] = {"skip_prepare_dataset": True}
     task = "SEQ_CLS" if method == "reward" else "CAUSAL_LM"

@@ -63,7 +63,8 @@ def anchored(plan: Plan, batches: Sequence[Sequence[int]]) -> Plan:
     first = [_length(batch, rows) for batch in batches[: plan.micro_batches]]
     micro = [*first, *(length for length in chosen for _ in range(plan.micro_batches))]
     made = [[length] * rows for length in micro]
-    return replace(plan, batches=made, steps=1 + len(chosen), padded=plan.padded or rows > 1)
+    padded = plan.padded or rows > 1
+    return replace(plan, batches=made, steps=1 + len(chosen), padded=padded, per_device_eval_batch_size=0, samples=0)
 
 
 def _between(length: int) -> int:

@@ -124,6 +124,8 @@ class Plan:
         if not self.batches or not all(batch and min(batch) >= 2 for batch in self.batches):
             raise RecipeError("A traced batch needs rows of at least two tokens.", code="WB806")
         check_counts({name: getattr(self, name) for name in COUNTS})
+        if self.samples and self.method == "reward":
+            raise RecipeError("A model with a score answers no prompt.", remedy="Use samples=0.", code="WB815")
 
     @classmethod
     def of(cls, recipe: Recipe, config: Mapping[str, Any], batches: Sequence[Sequence[int]], **changes: Any) -> Plan:

@@ -6,6 +6,7 @@ from workbench.memory.alloc_conf import Settings
 from workbench.memory.analytic import CUDA_CONTEXT
 from workbench.memory.figures import Estimate, Interval, Part, Peak
 from workbench.memory.order import Order
+from workbench.memory.plan import Plan
 from workbench.memory.trace import Moment, Trace
 
 
@@ -70,6 +71,24 @@ def assumptions_of(trace: Trace) -> list[str]:
         found += [
             "two cuBLAS workspaces of 8.125 MiB (32 MiB each on Hopper)",
             f"driver context {CUDA_CONTEXT}, not measured here",
-            "one device; no evaluation, no generation, no torch.compile",
+            "one device; no torch.compile",
         ]
+    return [*found, *_between(plan)]
+
+
+def _between(plan: Plan) -> list[str]:
+    """What runs between steps, or that it does not."""
+    rows, count = plan.per_device_eval_batch_size, plan.samples
+    longest = max(max(batch) for batch in plan.batches)
+    found = [
+        f"evaluation of {rows} rows of {longest} tokens at once"
+        if rows
+        else "no evaluation (per_device_eval_batch_size)"
+    ]
+    if count:
+        found.append(
+            f"{count} samples, one at a time: prompts of {plan.sample_prompt} tokens, answers of {plan.sample_tokens}"
+        )
+    else:
+        found.append("no samples while training (samples)")
     return found

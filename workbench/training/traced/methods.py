@@ -9,6 +9,7 @@ from typing import Any
 from workbench.errors import RecipeError
 from workbench.memory.plan import Plan
 from workbench.training.traced import models
+from workbench.training.traced.between import evaluation_arguments
 from workbench.training.traced.online import online
 from workbench.training.traced.recorder import Recorder
 from workbench.training.traced.rows import TOKEN
@@ -65,7 +66,10 @@ def trainer_class(plan: Plan, recorder: Recorder) -> Any:
     found = _class(plan.method, "Trainer")
     rows = METHODS[plan.method].rows
     if plan.loop == "transformers":
-        return type(found.__name__, (found,), {"compute_loss": _whole_logits})
+        from transformers import Trainer
+
+        plain = {"compute_loss": _whole_logits, "prediction_step": Trainer.prediction_step}
+        return type(found.__name__, (found,), plain)
     if rows == "prepared":
         return type(found.__name__, (found,), {"_prepare_dataset": lambda self, dataset, *args: dataset})
     if rows == "tokenized":
@@ -107,6 +111,7 @@ def config_of(plan: Plan, sft: Any) -> Any:
         values[method.length] = None
     if method.rows == "prompts":
         values |= _generation(plan)
+    values |= evaluation_arguments(plan)
     known = {field.name for field in fields(maker) if field.init}
     values |= {name: value for name, value in plan.arguments.items() if name in known}
     try:

@@ -33,7 +33,7 @@ CONTINUED = 24
 
 def online(trainer: Any, plan: Plan, recorder: Recorder) -> Any:
     """A subclass of TRL's trainer for prompts and answers of the planned lengths."""
-    recorder.answers[aten._to_copy.default] = _read(recorder)
+    reads_tokens(recorder)
 
     class Online(trainer):
         def _tokenize_prompts(self, prompts: Any) -> Any:
@@ -44,7 +44,7 @@ def online(trainer: Any, plan: Plan, recorder: Recorder) -> Any:
                 if plan.generator == "vllm":
                     self._vllm_generates()
                 else:
-                    with _few_steps(recorder, plan):
+                    with few_steps(recorder, plan.completion):
                         super()._generate_single_turn(prompt_ids, *args, **kwargs)
             answers = [[TOKEN] * plan.completion for _ in prompt_ids]
             if plan.method == "rloo":
@@ -78,8 +78,8 @@ def separate_reference(plan: Plan) -> Any:
     return mock.patch.object(place, "create_model_from_path", lambda *args, **kwargs: models.of_plan(plan, []))
 
 
-def _read(recorder: Recorder) -> Any:
-    """Values read from the device are tokens and yes."""
+def reads_tokens(recorder: Recorder) -> None:
+    """Let values be read from the device: they are tokens, or yes."""
 
     def copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         device = kwargs.get("device")
@@ -88,21 +88,21 @@ def _read(recorder: Recorder) -> Any:
         dtype = kwargs.get("dtype") or args[0].dtype
         return torch.full(args[0].shape, True if dtype == torch.bool else TOKEN, dtype=dtype)
 
-    return copy
+    recorder.answers[aten._to_copy.default] = copy
 
 
-def _few_steps(recorder: Recorder, plan: Plan) -> Any:
-    """End `generate` after the first steps and continue their log to the planned length."""
+def few_steps(recorder: Recorder, tokens: int) -> Any:
+    """End `generate` after the first steps and continue their log to an answer of `tokens`."""
     from transformers import GenerationMixin
 
     marks: list[int] = []
 
     def unfinished(self: Any, *args: Any, **kwargs: Any) -> bool:
         marks.append(len(recorder.events))
-        if len(marks) <= min(REAL_STEPS, plan.completion):
+        if len(marks) <= min(REAL_STEPS, tokens):
             return True
-        if plan.completion > REAL_STEPS:
-            continue_log(recorder, marks[2:], plan.completion - REAL_STEPS, CONTINUED)
+        if tokens > REAL_STEPS:
+            continue_log(recorder, marks[2:], tokens - REAL_STEPS, CONTINUED)
         return False
 
     return mock.patch.object(GenerationMixin, "_has_unfinished_sequences", unfinished)

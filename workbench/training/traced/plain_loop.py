@@ -11,7 +11,9 @@ import torch
 from workbench.errors import RecipeError
 from workbench.memory.plan import Plan
 from workbench.recipes import Recipe
+from workbench.training.sample import Request
 from workbench.training.traced import adapters
+from workbench.training.traced.between import EVALUATED, EVALUATION, answering, evaluates_or_samples, sampler
 from workbench.training.traced.building import Building, placed
 from workbench.training.traced.naming import BATCH, FORWARD, LOSS_BACKWARD, OPTIMIZER, see_model, see_state, tensors_of
 from workbench.training.traced.recorder import Recorder
@@ -49,15 +51,13 @@ class PlainLoop:
     def run(self, recorder: Recorder) -> None:
         """The plan's steps, one batch each."""
         see_model(recorder, self.model, self.base)
+        evaluates_or_samples(self.plan, recorder)
         outputs: Any = None
         precision = torch.autocast("meta", torch.bfloat16) if self.plan.autocast else nullcontext()
         for step in range(self.plan.steps):
             rows = self.plan.batches[step % len(self.plan.batches)]
             with recorder.during(BATCH):
-                shape = (len(rows), max(rows))
-                batch = {name: torch.zeros(shape, dtype=torch.long, device="meta") for name in COLUMNS}
-                if self._adapter_type in WITH_TASKS:
-                    batch["task_ids"] = torch.zeros(len(rows), dtype=torch.long, device="meta")
+                batch = self._batch(len(rows), max(rows))
             self.optimizer.zero_grad()
             with recorder.during(FORWARD), precision:
                 # as in `outputs = model(…)`: the earlier outputs live until the new ones are there
@@ -72,6 +72,27 @@ class PlainLoop:
             del loss
             if self.plan.empties_cache:
                 recorder.empty_cache()
+            if self.plan.samples and step + 1 < self.plan.steps:
+                with answering(self.plan, recorder):
+                    sampler(self.plan, self.model).run(Request([], step + 1))
+        if self.plan.per_device_eval_batch_size:
+            self._evaluate(recorder, precision)
+
+    def _batch(self, rows: int, length: int) -> dict[str, Any]:
+        batch = {name: torch.zeros((rows, length), dtype=torch.long, device="meta") for name in COLUMNS}
+        if self._adapter_type in WITH_TASKS:
+            batch["task_ids"] = torch.zeros(rows, dtype=torch.long, device="meta")
+        return batch
+
+    def _evaluate(self, recorder: Recorder, precision: Any) -> None:
+        """Forward without gradients, outputs kept as in training."""
+        outputs: Any = None
+        longest = max(max(batch) for batch in self.plan.batches)
+        self.model.eval()
+        with recorder.staged(EVALUATION), recorder.during(FORWARD), torch.no_grad(), precision:
+            for _ in range(EVALUATED):
+                outputs = self.model(**self._batch(self.plan.per_device_eval_batch_size, longest))
+        del outputs
 
 
 WITH_TASKS = ("MULTITASK_PROMPT_TUNING", "POLY")

@@ -39,6 +39,7 @@ class Recorder(TorchDispatchMode):
         closed: Whether the log is complete; what goes away later is no part of the steps.
         follows: Key of a storage -> key that is freed in its place.
         steps: Number of events behind every optimiser step; `micros`: before every forward pass.
+        stage: What runs between steps; empty within one.
         notes: What the trace takes for granted about this model or adapter, in sentences.
         scratch: Thread -> bytes of workspace that its first matrix product takes and keeps.
     """
@@ -52,6 +53,7 @@ class Recorder(TorchDispatchMode):
         self.made: list[tuple[int, str, str, Any]] = []
         self.category: dict[int, str] = {}
         self.phase = "setup"
+        self.stage = ""
         self.modules: list[str] = []
         self.operators = 0
         self.closed = False
@@ -110,6 +112,16 @@ class Recorder(TorchDispatchMode):
         self._keys[place] = (key, weakref.ref(storage, gone))
         return key
 
+    def seeing(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, for one that makes a tensor on `meta` without any operator that a dispatch mode is told of."""
+
+        def made(*args: Any, **kwargs: Any) -> Any:
+            out = function(*args, **kwargs)
+            self.see(out, function.__name__)
+            return out
+
+        return made
+
     def _first_product(self) -> None:
         thread = "autograd" if "backward" in self.phase else "forward"
         size = self.scratch.pop(thread, 0)
@@ -161,18 +173,27 @@ class Recorder(TorchDispatchMode):
             key = self.follows.pop(key)
             size = -self.made[key - 1][0]
         self.events.append((key, size))
-        self.phases.append(self.phase)
+        self.phases.append(self.stage or self.phase)
 
     @contextmanager
     def during(self, phase: str) -> Iterator[None]:
         """Run a block as a phase."""
-        if phase == "forward":
+        if phase == "forward" and not self.stage:
             self.micros.append(len(self.events))
         before, self.phase = self.phase, phase
         try:
             yield
         finally:
             self.phase = before
+
+    @contextmanager
+    def staged(self, stage: str) -> Iterator[None]:
+        """Run a block between steps: events have its name, tensors the phase that would make them within a step."""
+        self.stage = stage
+        try:
+            yield
+        finally:
+            self.stage = ""
 
 
 def adds_in_place(first: Any, second: Any, *_: Any) -> bool:

@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from workbench.errors import RecipeError
 from workbench.memory.plan import Plan
 from workbench.training.traced import cuda, models, sparse
@@ -42,9 +44,8 @@ def record(plan: Plan) -> Recorder:
     recorder = _recorder(plan)
     model = models.of_plan(plan, recorder.notes)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        casting = stack.enter_context(
-            autocast_for_meta(sparse.REPLACED | (cuda.REPLACED if plan.device == "cuda" else {}))
-        )
+        replaced = sparse.REPLACED | {torch.tensor: recorder.seeing(torch.tensor)}
+        casting = stack.enter_context(autocast_for_meta(replaced | (cuda.REPLACED if plan.device == "cuda" else {})))
         casting.on_copy = lambda copy: recorder.call_it(copy, "autocast copies")
         if plan.attention == "flash_attention_2":
             for patch in cuda.flash_attention():

@@ -12,6 +12,13 @@ from workbench.errors import RecipeError
 from workbench.memory.plan import ONLINE, Plan
 from workbench.recipes import Recipe
 from workbench.training.traced import adapters
+from workbench.training.traced.between import (
+    evaluates_or_samples,
+    evaluation_arguments,
+    evaluation_rows,
+    name_evaluation,
+    sampling_callback,
+)
 from workbench.training.traced.building import Building
 from workbench.training.traced.methods import config_of, reference, trainer_class
 from workbench.training.traced.naming import name_trainer_phases, see_model, tensors_of
@@ -38,7 +45,8 @@ class TrainerLoop:
         arguments = self._arguments()
         _ = arguments.device  # makes the state that is changed next
         PartialState().device = torch.device("meta")
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = {"eval_dataset": evaluation_rows(plan)}
+        evaluates_or_samples(plan, recorder)
         if (separate := reference(plan)) is not None:
             extra["ref_model"] = separate
         if plan.method in ONLINE:
@@ -55,6 +63,8 @@ class TrainerLoop:
                 **extra,
             )
         self.trainer.remove_callback(PrinterCallback)
+        if plan.samples:
+            self.trainer.add_callback(sampling_callback(plan, recorder))
         if plan.device == "cpu" and plan.method not in ONLINE:
             self.trainer.data_collator = _moved(self.trainer.data_collator)
         self.model = self.trainer.model
@@ -73,7 +83,7 @@ class TrainerLoop:
             raise RecipeError(f"TRL refuses the recipe: {words[:240]}", code="WB810") from error
         if plan.method != "sft":
             made = config_of(plan, made)
-        for name, value in {**FIXED, **plan.arguments}.items():
+        for name, value in {**FIXED, **evaluation_arguments(plan), **plan.arguments}.items():
             setattr(made, name, value)
         if plan.method in ONLINE:
             made.train_sampling_strategy = "random"  # its sampler repeats prompts; all are alike
@@ -93,6 +103,7 @@ class TrainerLoop:
         if self.plan.method in ONLINE:
             recorder.see(self.trainer.reward_weights, "setup")  # stays in host memory
         name_trainer_phases(recorder, self.trainer)
+        name_evaluation(recorder, self.trainer)
         if self.plan.generator == "vllm":
             self.trainer.use_vllm = True  # scores what another engine sampled
         self.trainer.train()
