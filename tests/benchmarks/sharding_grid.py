@@ -1,6 +1,7 @@
 """FSDP2's peak and parameters of a rank: ours against torch's tracker, over a grid, as a table.
 
     python -m tests.benchmarks.sharding_grid > tests/memory/sharding_grid.csv
+    python -m tests.benchmarks.sharding_grid qlora > tests/memory/sharding_quantised.csv
 
 Minutes of processor time; a sample of it is in tests/memory/test_memory_sharding_oracle.py.
 """
@@ -64,6 +65,9 @@ def ours(case):
         optim="sgd",
         loss="logits",
         weight_bytes=2 if case.lora else 4,
+        quantisation="nf4" if case.storage else "none",
+        low_adapter=bool(case.storage),
+        bnb_4bit_quant_storage=case.storage or "uint8",
     )
     return estimate_sharded(shapes, settings, Sharding("fsdp", case.world, reshard=case.reshard))
 
@@ -86,15 +90,24 @@ def grid():
             yield name, Case({**config, "tie_word_embeddings": tied}, world, lora, checkpointing, rows, length)
 
 
+def quantised_grid():
+    """The same with 4-bit weights, in a storage that is cut and in one that is not."""
+    for name, storage, tied in product(("tiny", "8B, 4 layers"), ("bfloat16", "uint8"), (False, True)):
+        for checkpointing, world in product((False, True), (2, 8, 64)):
+            config = {**MODELS[name], "tie_word_embeddings": tied}
+            yield name, Case(config, world, 16, checkpointing, 2, 512, storage=storage)
+
+
 def main():
     """Write the table, one row a case."""
     table = csv.writer(sys.stdout)
     table.writerow(COLUMNS)
-    for name, case in grid():
+    for name, case in quantised_grid() if "qlora" in sys.argv else grid():
         peaks, owned = track(case)
         found = ours(case)
         peak, total = highest(found), peaks["Total"]
         adapter = f"lora r={case.lora}" if case.lora else "full"
+        adapter += f", nf4 in {case.storage}" if case.storage else ""
         told = [
             name,
             case.config["tie_word_embeddings"],

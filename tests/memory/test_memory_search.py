@@ -149,6 +149,17 @@ def test_an_estimate_answers_and_its_code_runs():
         estimate_recipe(Recipe(model="meta-llama/Llama-3.1-8B"), 64).largest_batch()
 
 
+def test_more_gpus_and_four_bits_are_proposed_with_the_storage_that_is_cut():
+    recipe = Recipe(model="meta-llama/Llama-3.1-8B", adapter="lora")
+    packed = {"adapter": "qlora", "bnb_4bit_quant_storage": "bfloat16", "world": 2, "sharding": "fsdp"}
+    for given, name in (({"adapter": "qlora"}, "shards"), ({"world": 2, "sharding": "fsdp"}, "quantisation")):
+        made = estimate_recipe(recipe, 1024, gpu="h100", **given)
+        (found,) = (remedy for remedy in made.remedies().all if remedy.name == name)
+        after = estimate_recipe(recipe, 1024, gpu="h100", **packed)
+        assert (found.live, found.word) == (after.live_bytes, after.verdict.word)
+        assert "bnb_4bit_quant_storage='bfloat16'" in found.code
+
+
 def test_the_allocator_and_more_gpus_are_proposed_beside_the_table():
     made = estimate_recipe(Recipe(model="meta-llama/Llama-3.1-8B", adapter="none"), 1024, gpu="h100")
     (shards,) = (remedy for remedy in made.remedies().all if remedy.name == "shards")

@@ -191,9 +191,30 @@ def test_an_impossible_spread_is_refused_by_name(wrong):
         Sharding(**wrong)
 
 
-def test_quantised_weights_are_not_cut():
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"quantisation": "int8"},
+        {"quantisation": "nf4", "bnb_4bit_quant_storage": "float32"},
+        {"quantisation": "nf4", "bnb_4bit_quant_storage": "bfloat16", "autocast": False, "weight_bytes": 4},
+    ],
+)
+def test_quantised_weights_that_gathering_would_spoil_are_refused(wrong):
     with pytest.raises(RecipeError, match="WB821"):
-        estimate_sharded(MODEL, replace(LORA, quantisation="nf4"), Sharding("fsdp", 8))
+        estimate_sharded(MODEL, replace(LORA, **wrong), Sharding("fsdp", 8))
+
+
+def test_four_bit_weights_are_cut_where_they_are_stored_as_floating_numbers():
+    four = replace(LORA, quantisation="nf4", float32_rest=False)
+    whole, cut = (
+        estimate_sharded(MODEL, replace(four, bnb_4bit_quant_storage=storage), Sharding("fsdp", 8)).estimate
+        for storage in ("uint8", "bfloat16")
+    )
+    linear = sum(item.copies * item.inputs * item.outputs for item in MODEL.modules)
+    packed = linear // 2
+    weights = [found.peak.parts["weights"] for found in (whole, cut)]
+    assert weights[0] - weights[1] == packed - packed // 8
+    assert whole.hard_minimum > cut.hard_minimum
 
 
 def test_every_family_that_is_known_is_whole_in_the_layout():

@@ -12,7 +12,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from tests.benchmarks.sharding_grid import MODELS, grid, highest, ours
+from tests.benchmarks.sharding_grid import MODELS, grid, highest, ours, quantised_grid
 from tests.benchmarks.sharding_oracle import Case, track
 from workbench.memory.architecture import from_config
 from workbench.memory.settings import AnalyticSettings
@@ -58,8 +58,10 @@ def group():
         Case(TINY, 8, checkpointing=True, length=1024),
         Case({**TINY, "tie_word_embeddings": True}, 8, lora=16, checkpointing=True),
         Case(TINY, 8, accumulation=2, checkpointing=True),
+        Case(TINY, 8, lora=16, storage="bfloat16"),
+        Case(TINY, 3, lora=16, storage="uint8", checkpointing=True),
     ],
-    ids=["full", "tied at 64", "long", "lora", "accumulated"],
+    ids=["full", "tied at 64", "long", "lora", "accumulated", "4-bit", "4-bit not cut"],
 )
 def test_peak_of_a_rank_is_within_three_percent_of_torchs_own_tracker(case):
     peaks, owned = track(case)
@@ -85,11 +87,12 @@ def sharded_model(config, mesh, rank):
     return fully_shard(model, mesh=mesh)
 
 
-def test_every_row_of_the_committed_grid_is_still_within_three_percent():
+@pytest.mark.parametrize(("name", "cases"), [("sharding_grid", grid), ("sharding_quantised", quantised_grid)])
+def test_every_row_of_the_committed_grid_is_still_within_three_percent(name, cases):
     """The tracker's figures are those of the table; ours are computed again."""
-    table = csv.DictReader((Path(__file__).parent / "sharding_grid.csv").open())
+    table = csv.DictReader((Path(__file__).parent / f"{name}.csv").open())
     errors = []
-    for row, (name, case) in zip(table, grid(), strict=True):
+    for row, (name, case) in zip(table, cases(), strict=True):
         found = ours(case)
         assert (row["model"], int(row["world"]), int(row["length"])) == (name, case.world, case.length)
         assert found.ranks[0].parameters == int(row["owned"])

@@ -14,6 +14,7 @@ from tests.memory.test_memory_twin import ROOT, a_model, as_twin, some_settings
 from workbench.api import comm
 from workbench.api.memory import estimate_recipe
 from workbench.memory.sharded import evaluate
+from workbench.memory.sharding_packed import STORAGES
 from workbench.memory.sharding_values import OFFLOADS
 
 CONFIGURATIONS = 2500
@@ -49,9 +50,11 @@ def spread(rng, settings):
     """The same settings over some devices."""
     strategy = rng.choice(list(OFFLOADS))
     world = 1 if strategy == "none" and rng.random() < 0.5 else rng.choice([1, 2, 3, 8, 17, 64, 1000, 4096])
-    return replace(
-        settings, sharding=strategy, world=world, offload=rng.choice(OFFLOADS[strategy]), quantisation="none"
-    )
+    found = replace(settings, sharding=strategy, world=world, offload=rng.choice(OFFLOADS[strategy]))
+    if strategy != "fsdp" or found.quantisation == "none":
+        return replace(found, bnb_4bit_quant_storage=rng.choice(list(STORAGES)))
+    fitting = "bfloat16" if found.compute_bytes == 2 else "float32"
+    return replace(found, quantisation="nf4", bnb_4bit_quant_storage=rng.choice(["uint8", fitting]))
 
 
 def test_twin_of_sharding_is_equal_to_the_byte_and_to_the_word(tmp_path):
@@ -72,7 +75,8 @@ def test_twin_refuses_what_python_refuses(tmp_path):
         replace(settings, sharding="zero4"),
         replace(settings, world=0),
         replace(settings, offload="optimizer"),
-        replace(settings, quantisation="nf4"),
+        replace(settings, quantisation="int8"),
+        replace(settings, quantisation="nf4", bnb_4bit_quant_storage="float32", autocast=True),
     ]
     assert all("error" in found for found in answers(tmp_path, [(shapes, each) for each in wrong]))
 
@@ -97,3 +101,17 @@ def test_a_moved_slider_of_gpus_shows_what_python_says_of_the_code_below(tmp_pat
         assert (said["live"], said["shown"]) == (made.estimate.hard_minimum, made.nvidia_smi_bytes)
         assert ("world=" in said["code"]) == (world != before.get("world", 1))
         assert ("sharding='fsdp'" in said["code"]) == (not before and world > 1)
+
+
+def test_a_slider_of_gpus_cuts_four_bit_weights_and_says_how(tmp_path):
+    rng = random.Random(4)
+    recipe = a_recipe(rng).with_(adapter="lora")
+    given = {"adapter": "qlora"}
+    packed = {"bnb_4bit_quant_storage": "bfloat16"}
+    with comm.alone():
+        tried = {**estimate_recipe(recipe, 900, **given).payload()["tried"], "longest": 900}
+    asked = [{"tried": tried, "change": {"world": world}, "room": 24 * 2**30} for world in (2, 8)]
+    for said, world in zip(run_node(tmp_path, SLIDE, asked), (2, 8), strict=True):
+        made = estimate_recipe(recipe, 900, world=world, sharding="fsdp", **given, **packed)
+        assert (said["live"], said["shown"]) == (made.estimate.hard_minimum, made.nvidia_smi_bytes)
+        assert "bnb_4bit_quant_storage='bfloat16'" in said["code"]

@@ -13,7 +13,7 @@ from workbench.memory.architecture import of_model, read_config
 from workbench.memory.expandable import under_conf
 from workbench.memory.figures import Estimate
 from workbench.memory.lengths import Lengths
-from workbench.memory.options import SPREAD, check_options, plan_changes, settings_of
+from workbench.memory.options import DEVICES, check_options, plan_changes, settings_of
 from workbench.memory.order import Order
 from workbench.memory.plan import ONLINE, Plan
 from workbench.memory.settings import BatchShape
@@ -108,7 +108,7 @@ class Asked:
 
     def _spread(self, made: Estimate, batch: BatchShape) -> tuple[Estimate, list[str]]:
         """A traced estimate over several devices, where the options ask for them."""
-        if not any(self.options.get(name) not in (None, 1, "none") for name in SPREAD):
+        if not any(self.options.get(name) not in (None, 1, "none") for name in DEVICES):
             return made, []
         settings, _ = settings_of(self.recipe, batch, self.device, self.options)
         found = shard_traced(made, of_model(self.recipe.model), settings, sharding_of(settings))

@@ -17,7 +17,7 @@ from workbench.memory.figures import Estimate, Verdict, gib
 from workbench.memory.kinds import by_kind
 from workbench.memory.lengths import Lengths
 from workbench.memory.local_cards import pick_card
-from workbench.memory.options import SPREAD, settings_of
+from workbench.memory.options import DEVICES, settings_of
 from workbench.memory.order import Order
 from workbench.memory.settings import AnalyticSettings, BatchShape
 from workbench.memory.sharded import estimate_sharded, sharding_of
@@ -150,7 +150,7 @@ class MemoryEstimate(FitBar, WhatFits):
     @cached_property
     def sharded(self) -> Sharded | None:
         """What ranks own and what lies in host memory, by the closed form; None on one device."""
-        if not any(self.options.get(name) for name in SPREAD):
+        if not any(self.options.get(name) for name in DEVICES):
             return None  # settings of a traced adapter may be beyond the closed form
         sharding = sharding_of(self.settings)
         if sharding.strategy == "none":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from workbench.errors import RecipeError
 from workbench.memory.architecture import Architecture
@@ -12,6 +13,7 @@ from workbench.memory.remedies import LEAST_SHARE, Remedy, shown
 from workbench.memory.remedy_table import Said
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.sharded import evaluate
+from workbench.memory.sharding_packed import cuttable
 
 WORLDS = (2, 4, 8)
 """GPUs that are proposed to share a run."""
@@ -53,13 +55,15 @@ def _shards(
     if settings.sharding not in ("none", "ddp"):
         return None
     made = None
+    packed = {"bnb_4bit_quant_storage": cuttable(settings)} if settings.quantisation == "nf4" else {}
     for world in WORLDS if settings.world == 1 else (settings.world,):
+        said: dict[str, Any] = {"world": world, "sharding": "fsdp", **packed}
         try:
-            after = evaluate(architecture, replace(settings, world=world, sharding="fsdp"))
-        except RecipeError:  # quantised weights, or a family whose tensors are not known
+            after = evaluate(architecture, replace(settings, **said))
+        except RecipeError:  # 8-bit weights, or a family whose tensors are not known
             return None
         words = f"FSDP over {world} GPUs", "needs as many GPUs, joined fast; each has a micro batch of its own"
-        made = _remedy("shards", words, Said({}, {"world": world, "sharding": "fsdp"}), before, (after, card))
+        made = _remedy("shards", words, Said({}, said), before, (after, card))
         if made.word == "fits":
             break
     return made

@@ -18,10 +18,14 @@ from workbench.memory.kernels import WORDS, check_kernels, fused_of, said_kernel
 from workbench.memory.plan import ATTENTIONS, METHODS, ONLINE, Plan, adapter_words, check_counts
 from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.memory.sharded import sharding_of
+from workbench.memory.sharding_packed import STORAGES
 from workbench.recipes import Recipe
 
-SPREAD = ("world", "sharding", "offload")
-"""Options of several devices."""
+DEVICES = ("world", "sharding", "offload")
+"""Options that ask for several devices."""
+
+SPREAD = (*DEVICES, "bnb_4bit_quant_storage")
+"""Options that say how a run is spread over them."""
 
 APART = ("task", "alloc_conf", "loss")
 """Options that are no fields of a plan."""
@@ -70,6 +74,11 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise RecipeError(f"task={options['task']!r} is not known.", remedy=f"Use {', '.join(METHODS)}.", code="WB810")
     if options.get("loss", "fused") not in LOSSES:
         raise RecipeError(f"loss={options['loss']!r} is not known.", remedy=f"Use {', '.join(LOSSES)}.", code="WB815")
+    storage = options.get("bnb_4bit_quant_storage")
+    if storage is not None and storage not in STORAGES:
+        raise RecipeError(
+            f"bnb_4bit_quant_storage={storage!r} is not known.", remedy=f"Use {', '.join(STORAGES)}.", code="WB815"
+        )
     quantisation = options.get("quantisation")
     if quantisation is not None and quantisation not in QUANTISATIONS:
         raise RecipeError(

@@ -14,6 +14,7 @@ from typing import Any
 from workbench.memory.figures import Word
 from workbench.memory.search import Rows, edge
 from workbench.memory.settings import AnalyticSettings
+from workbench.memory.sharding_packed import cuttable
 
 LEAST_RANK = 8
 LENGTH_STEP, LEAST_LENGTH = 64, 256
@@ -131,6 +132,17 @@ def _half_weights(run: Run, _word: Callable[[Run], Word | None]) -> Run | None:
     return run.with_(weight_bytes=2, autocast=True)
 
 
+def _storage(run: Run) -> dict[str, Any]:
+    """The option without which FSDP2 leaves 4-bit weights whole."""
+    return {"bnb_4bit_quant_storage": cuttable(run.settings)} if run.settings.sharding == "fsdp" else {}
+
+
+def _four_bits(run: Run, _word: Callable[[Run], Word | None]) -> Run | None:
+    if run.settings.full or run.settings.quantisation != "none":
+        return None
+    return run.with_(quantisation="nf4", float32_rest=True, **_storage(run))
+
+
 def _set(**values: Any) -> Callable[[Run], Said]:
     return lambda _run: Said(values, {})
 
@@ -202,11 +214,8 @@ TABLE: tuple[Change, ...] = (
         "quantisation",
         _words("4-bit weights (QLoRA)"),
         _words("quantised weights are slower and a little worse; needs bitsandbytes"),
-        _ask(adapter="qlora"),
-        _if(
-            lambda run: not run.settings.full and run.settings.quantisation == "none",
-            quantisation="nf4", float32_rest=True,
-        ),
+        lambda run: Said({}, {"adapter": "qlora", **_storage(run)}),
+        _four_bits,
     ),
     Change(
         "rank",

@@ -129,6 +129,7 @@ class AnalyticSettings:
         offload: What lies in host memory: none, optimizer or parameters.
         kernels: Words of `workbench.memory.kernels`.
         activation_offloading: Whether what is kept for backward waits in host memory.
+        bnb_4bit_quant_storage: Type that 4-bit weights are packed into; FSDP2 cuts floating ones only.
     """
 
     rows: int = 1
@@ -158,6 +159,7 @@ class AnalyticSettings:
     low_adapter: bool = False
     kernels: tuple[str, ...] = ()
     activation_offloading: bool = False
+    bnb_4bit_quant_storage: str = "uint8"
 
     @classmethod
     def of(cls, recipe: Recipe, batch: BatchShape, runtime: Runtime | None = None, **changes: Any) -> AnalyticSettings:

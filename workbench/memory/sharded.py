@@ -21,6 +21,7 @@ from workbench.memory.settings import AnalyticSettings
 from workbench.memory.shapes import Architecture
 from workbench.memory.sharding import shard
 from workbench.memory.sharding_layout import Layout, Storage, layout_of
+from workbench.memory.sharding_packed import require_cuttable
 from workbench.memory.sharding_values import Offload, Sharded, Sharding, Strategy
 
 LOW_BYTES, FULL_BYTES = 2, 4
@@ -66,20 +67,18 @@ def estimate_sharded(architecture: Architecture, settings: AnalyticSettings, sha
     if sharding.strategy in WHOLE:
         return shard(stored, layout, sharding)
     computed = storage_of(settings, sharding).computed
-    computing = replace(settings, weight_bytes=computed, autocast=False, low_adapter=computed == LOW_BYTES)
+    computing = replace(
+        settings, weight_bytes=computed, autocast=False, low_adapter=computed == LOW_BYTES, float32_rest=False
+    )
     return shard(evaluate_one(architecture, computing), layout, sharding)
 
 
 def _layout(architecture: Architecture, settings: AnalyticSettings, sharding: Sharding, stored: Estimate) -> Layout:
-    if sharding.strategy not in WHOLE and settings.quantisation != "none":
-        raise RecipeError(
-            f"Sharded {settings.quantisation} weights are not estimated with {sharding.strategy}.",
-            remedy="Use ddp, or an adapter on unquantised weights.",
-            code="WB821",
-        )
+    require_cuttable(settings, sharding.strategy)
+    settings = replace(settings, sharding=sharding.strategy)
     storage = storage_of(settings, sharding)
+    _require_whole(layout_of(architecture, replace(settings, quantisation="none"), storage), architecture, settings)
     layout = layout_of(architecture, settings, storage)
-    _require_whole(layout, architecture, settings)
     return replace(
         layout,
         state_bytes=_state_bytes(stored, settings, storage, sharding),
@@ -138,10 +137,11 @@ def storage_of(settings: AnalyticSettings, sharding: Sharding) -> Storage:
     """
     low = settings.compute_bytes
     if sharding.strategy in WHOLE:
-        trained = settings.weight_bytes if settings.full else FULL_BYTES
-        return Storage(trained, settings.weight_bytes, low)
+        return Storage(settings.trained_bytes, settings.rest_bytes, low)
     if sharding.strategy == "fsdp" and sharding.precision == "mixed":
-        return Storage(FULL_BYTES, settings.weight_bytes, low)
+        # accelerate casts nothing where weights are 4-bit: the adapter stays as TRL or PEFT made it
+        trained = settings.trained_bytes if settings.quantisation == "nf4" else FULL_BYTES
+        return Storage(trained, settings.rest_bytes, low)
     return Storage(low, low, low)
 
 
@@ -151,7 +151,7 @@ def _state_bytes(stored: Estimate, settings: AnalyticSettings, storage: Storage,
     if optimizer_of(settings.optim).kept not in ("own", "factored"):
         return state
     updated = FULL_BYTES if sharding.strategy.startswith("zero") else storage.trained
-    return state * updated // (settings.weight_bytes if settings.full else FULL_BYTES)
+    return state * updated // settings.trained_bytes
 
 
 def _bytes(estimate: Estimate, name: str) -> int:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from workbench.memory.figures import GIB, Estimate, Interval, Part, Peak
 from workbench.memory.settings import rounded
 from workbench.memory.sharding_fsdp import GATHER, REDUCE, UNSHARDED, WHOLE_GRADIENTS, FsdpStep, Parts
-from workbench.memory.sharding_layout import ADAPTER, WEIGHTS, Layout
+from workbench.memory.sharding_layout import ADAPTER, WEIGHTS, Layout, Tensor
 from workbench.memory.sharding_values import PINNED, Buckets, RankShare, Sharded, Sharding, pinned_block
 from workbench.memory.sharding_zero import MASTER, ZeroStep
 
@@ -132,14 +132,18 @@ def _replicated(base: Estimate, layout: Layout, sharding: Sharding) -> Sharded:
 
 
 def _fsdp_static(layout: Layout, sharding: Sharding) -> Parts:
-    if sharding.offload == "parameters":
-        return {}
-    world = sharding.shards
+    """What lives on the device through the whole step; with offload only what is not cut."""
+    world, offloaded = sharding.shards, sharding.offload == "parameters"
     sizes = {
-        part: layout.total(lambda t, part=part: t.chunk(world) * t.stored * (t.part == part))
+        part: layout.total(lambda t, part=part: _here(t, offloaded) * t.chunk(world) * t.stored * (t.part == part))
         for part in (WEIGHTS, ADAPTER)
     }
-    return {**sizes, "optimizer": rank_share(layout, sharding, 0).optimizer_bytes}
+    sizes[WEIGHTS] += layout.quant_state
+    return sizes if offloaded else {**sizes, "optimizer": rank_share(layout, sharding, 0).optimizer_bytes}
+
+
+def _here(tensor: Tensor, offloaded: bool) -> bool:
+    return tensor.whole or not offloaded
 
 
 def _add_step(parts: Parts, layout: Layout, sharding: Sharding) -> None:
@@ -157,8 +161,12 @@ def _fsdp_host(layout: Layout, sharding: Sharding) -> tuple[Part, ...]:
     state = rank_share(layout, sharding, 0).optimizer_bytes
     found = [Part("optimizer", state, "state of the rank's elements", {}, source)]
     for name, trained in (("weights", False), ("gradients", True)):
-        size = layout.total(lambda t, only=trained: t.chunk(world) * t.stored * (t.trained or not only))
-        blocks = layout.total(lambda t, only=trained: pinned_block(t.chunk(world) * t.stored) * (t.trained or not only))
+
+        def there(tensor: Tensor, only: bool = trained) -> bool:
+            return not tensor.whole and (tensor.trained or not only)
+
+        size = layout.total(lambda t, there=there: t.chunk(world) * t.stored * there(t))
+        blocks = layout.total(lambda t, there=there: pinned_block(t.chunk(world) * t.stored) * there(t))
         found.append(Part(name, size, "as on the device without offload", {PINNED: float(blocks)}, source))
     return tuple(found)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.shapes import Architecture, Linear
+from workbench.memory.sharding_packed import is_cut, is_packed, packed_shape, quant_state_bytes
 
 WEIGHTS, ADAPTER = "weights", "adapter"
 
@@ -46,6 +47,7 @@ class Tensor:
         part: `weights`, or `adapter`.
         stored: Bytes of an element between steps.
         computed: Bytes of an element while a layer computes with it.
+        whole: Whether every rank keeps all of it, outside of what is cut and gathered.
     """
 
     rows: int
@@ -54,6 +56,7 @@ class Tensor:
     trained: bool
     stored: int
     computed: int
+    whole: bool = False
 
     @property
     def numel(self) -> int:
@@ -62,10 +65,14 @@ class Tensor:
 
     def chunk(self, world: int) -> int:
         """Elements that every rank stores: those of the first chunk, because shards are padded to it."""
+        if self.whole:
+            return self.numel
         return -(-self.rows // world) * self.columns
 
     def local(self, world: int, rank: int) -> int:
         """Elements that one rank really owns; the last ranks can own fewer, or none."""
+        if self.whole:
+            return self.numel
         rows = -(-self.rows // world)
         return min(rows, max(0, self.rows - rank * rows)) * self.columns
 
@@ -84,7 +91,7 @@ class Unit:
 
     def gathered(self, world: int) -> int:
         """Bytes of one unit on one rank when it is whole, padding included."""
-        return sum(world * tensor.chunk(world) * tensor.computed for tensor in self.tensors)
+        return sum(world * tensor.chunk(world) * tensor.computed for tensor in self.tensors if not tensor.whole)
 
     def reduced(self, world: int, size: int) -> int:
         """Bytes of the gradients of one unit before they are scattered, padded, at `size` bytes an element."""
@@ -112,6 +119,7 @@ class Layout:
         accumulation: Micro batches of a step.
         logits: Whether all logits are made at once, not tiles.
         aside: Parameters that no step gathers.
+        quant_state: Bytes of scales and code books of quantised weights, whole on every rank.
     """
 
     embedding: Unit | None
@@ -122,6 +130,7 @@ class Layout:
     accumulation: int = 1
     logits: bool = False
     aside: tuple[Unit, ...] = ()
+    quant_state: int = 0
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -203,6 +212,7 @@ def layout_of(architecture: Architecture, settings: AnalyticSettings, storage: S
         layers=layers,
         tail=Unit("tail", (*head, table)),
         aside=_tower(architecture, make),
+        quant_state=quant_state_bytes(architecture, settings),
     )
 
 
@@ -215,6 +225,15 @@ class _Maker:
     def weight(self, rows: int, columns: int = 1) -> Tensor:
         stored = self.storage.trained if self.full else self.storage.frozen
         return Tensor(rows, columns, WEIGHTS, self.full, stored, self.storage.computed)
+
+    def matrix(self, item: Linear) -> Tensor:
+        """The weight of a linear module, packed where it is quantised."""
+        if is_packed(item, self.settings):
+            rows, columns, size = packed_shape(item, self.settings)
+            return Tensor(rows, columns, WEIGHTS, False, size, size, whole=not is_cut(self.settings))
+        if item.experts > 1:
+            return self.weight(item.experts, item.inputs * item.outputs)
+        return self.weight(item.outputs, item.inputs)
 
     def adapter(self, rows: int, columns: int = 1) -> Tensor:
         return Tensor(rows, columns, ADAPTER, True, self.storage.trained, self.storage.computed)
@@ -231,8 +250,7 @@ class _Maker:
         """
         found: list[Tensor] = []
         for item, adapted in modules:
-            stacked = (item.experts, item.inputs * item.outputs) if item.experts > 1 else (item.outputs, item.inputs)
-            found += [self.weight(*stacked), *([self.weight(item.outputs)] if item.bias else [])]
+            found += [self.matrix(item), *([self.weight(item.outputs)] if item.bias else [])]
             rank = self.settings.rank * item.ranks * item.experts
             if adapted:
                 found += [self.adapter(rank, item.inputs), self.adapter(item.outputs, rank)]

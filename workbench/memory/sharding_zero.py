@@ -77,7 +77,7 @@ class ZeroStep:
 
     def static(self) -> Parts:
         """What lives on the device through the whole step."""
-        found = {WEIGHTS: self.weights(WEIGHTS), ADAPTER: self.weights(ADAPTER)}
+        found = {WEIGHTS: self.weights(WEIGHTS) + self.layout.quant_state, ADAPTER: self.weights(ADAPTER)}
         if self.offload == "none":
             found |= {MASTER: MASTER_BYTES * self.partition, "optimizer": self.state}
         if self.stage == 3:

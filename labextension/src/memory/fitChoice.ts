@@ -27,6 +27,9 @@ export interface FitChoice {
   readonly world: number;
   /** A strategy of sharding.ts. */
   readonly sharding: string;
+  /** Type that 4-bit weights are packed into, and the floating one with which FSDP2 would cut them. */
+  readonly storage: string;
+  readonly floating: string;
 }
 
 export function choiceOf(tried: FitTried): FitChoice {
@@ -44,8 +47,19 @@ export function choiceOf(tried: FitTried): FitChoice {
     weightBytes: settings.weight_bytes,
     precision: '',
     world: settings.world ?? 1,
-    sharding: settings.sharding ?? 'none'
+    sharding: settings.sharding ?? 'none',
+    storage: settings.bnb_4bit_quant_storage ?? 'uint8',
+    floating: settings.autocast || settings.weight_bytes === 2 ? 'bfloat16' : 'float32'
   };
+}
+
+/** Storage of 4-bit weights: where a change brings them and FSDP together, the type that is cut. */
+function storageOf(choice: FitChoice, before: FitChoice): string {
+  const meets = (one: FitChoice): boolean => one.quantisation === 'nf4' && one.sharding === 'fsdp';
+  if (!meets(choice) || meets(before)) {
+    return before.storage;
+  }
+  return choice.precision === '' ? before.floating : choice.precision;
 }
 
 /** Tokens of a row of the batch: the longest that is left, or a packed one. */
@@ -80,6 +94,7 @@ export function settingsOf(choice: FitChoice, tried: FitTried): Settings {
     weight_bytes: choice.weightBytes,
     world: choice.world,
     sharding: choice.sharding,
+    bnb_4bit_quant_storage: storageOf(choice, choiceOf(tried)),
     offload: choice.sharding === before.sharding ? (before.offload ?? 'none') : 'none',
     autocast: before.autocast || choice.precision === 'bfloat16'
   };
@@ -118,7 +133,8 @@ export function changedArguments(before: FitChoice, after: FitChoice): readonly 
     ['attention', before.attention, after.attention, quoted(after.attention)],
     ['adapter', before.quantisation, after.quantisation, quoted(adapter)],
     ['world', before.world, after.world, String(after.world)],
-    ['sharding', before.sharding, after.sharding, quoted(after.sharding)]
+    ['sharding', before.sharding, after.sharding, quoted(after.sharding)],
+    ['bnb_4bit_quant_storage', before.storage, storageOf(after, before), quoted(storageOf(after, before))]
   ];
   return fields.filter(([, old, value]) => old !== value).map(([name, , , code]) => [name, code]);
 }

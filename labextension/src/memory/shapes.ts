@@ -95,6 +95,8 @@ export interface Settings {
   readonly kernels?: readonly string[];
   /** Whether what is kept for backward waits in host memory. */
   readonly activation_offloading?: boolean;
+  /** Type that 4-bit weights are packed into: FSDP2 cuts floating ones only. */
+  readonly bnb_4bit_quant_storage?: string;
 }
 
 /** One reason memory is used, with the formula its bytes follow from. */

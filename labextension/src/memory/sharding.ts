@@ -10,11 +10,12 @@ import { byKind } from './kinds';
 import { optimizerOf } from './optimizers';
 import { adapterParameters } from './statics';
 import type { Estimate, Interval, Part, Peak, Settings, Shapes } from './shapes';
-import { computeBytes, rounded, sum, trainsAll, UnknownError } from './shapes';
+import { computeBytes, restBytes, rounded, sum, trainedBytes, UnknownError } from './shapes';
 import type { Moments, Parts } from './shardingFsdp';
 import { FsdpStep, stored } from './shardingFsdp';
 import type { Layout, Storage } from './shardingLayout';
 import { layoutOf, local, numel, total, trainedOf } from './shardingLayout';
+import { requireCuttable } from './shardingPacked';
 import { ZeroStep } from './shardingZero';
 
 const GIB = 2 ** 30;
@@ -94,7 +95,13 @@ export function evaluate(shapes: Shapes, settings: Settings): Estimate {
     );
   }
   const { computed } = storageOf(settings, spread.strategy);
-  const computing = { ...settings, weight_bytes: computed, autocast: false, low_adapter: computed === 2 };
+  const computing = {
+    ...settings,
+    weight_bytes: computed,
+    autocast: false,
+    low_adapter: computed === 2,
+    float32_rest: false
+  };
   const base = estimate(shapes, computing);
   const moving: Moments = new Map(
     base.peaks.map(peak => [
@@ -113,16 +120,17 @@ function fsdp(layout: Layout, spread: Spread, moving: Moments): readonly [Parts,
   const { world } = spread;
   const offloads = spread.offload === 'parameters';
   const moments = new Map(new FsdpStep(layout, world, offloads, moving).moments());
+  const weights = stored(layout, world, 'weights', offloads) + layout.quantState;
   if (offloads) {
-    return [{}, moments];
+    return [{ weights, adapter: 0 }, moments];
   }
   const trained = trainedOf(layout);
   const owned = total(layout, tensor => (tensor.trained ? local(tensor, world, 0) : 0));
   const temporaries = rounded(owned * (layout.temporaryBytes / Math.max(1, trained)));
   moments.set('optimizer step', { ...moments.get('optimizer step'), 'optimizer temporaries': temporaries });
   const always = {
-    weights: stored(layout, world, 'weights'),
-    adapter: stored(layout, world, 'adapter'),
+    weights,
+    adapter: stored(layout, world, 'adapter', false),
     optimizer: rounded(owned * (layout.stateBytes / Math.max(1, trained)))
   };
   return [always, moments];
@@ -135,26 +143,28 @@ function zero(layout: Layout, spread: Spread, moving: Moments): readonly [Parts,
 
 function storageOf(settings: Settings, strategy: string): Storage {
   const low = computeBytes(settings);
-  const w = settings.weight_bytes;
+  const frozen = restBytes(settings);
+  const trained = trainedBytes(settings);
   if (strategy === 'ddp') {
-    return { trained: trainsAll(settings) ? w : 4, frozen: w, computed: low };
+    return { trained, frozen, computed: low };
   }
-  return strategy === 'fsdp' ? { trained: 4, frozen: w, computed: low } : { trained: low, frozen: low, computed: low };
+  return strategy === 'fsdp'
+    ? { trained: settings.quantisation === 'nf4' ? trained : 4, frozen, computed: low }
+    : { trained: low, frozen: low, computed: low };
 }
 
 function spreadLayout(shapes: Shapes, settings: Settings, spread: Spread, alone: Estimate): Layout {
   const { strategy } = spread;
-  if (settings.quantisation !== 'none' && strategy !== 'ddp') {
-    throw new UnknownError(`Sharded ${settings.quantisation} weights are not estimated with ${strategy}.`);
-  }
+  requireCuttable(settings, strategy);
   const storage = storageOf(settings, strategy);
-  const layout = layoutOf(shapes, settings, storage);
-  if (total(layout, numel) !== shapes.total + adapterParameters(shapes, settings)) {
+  const layout = layoutOf(shapes, settings, storage, strategy);
+  const unpacked = layoutOf(shapes, { ...settings, quantisation: 'none' }, storage, strategy);
+  if (total(unpacked, numel) !== shapes.total + adapterParameters(shapes, settings)) {
     throw new UnknownError(`Sharding of ${shapes.family} is not estimated.`);
   }
   const bytes = (name: string): number => sum(alone.parts.filter(part => part.name === name).map(part => part.bytes));
   const updated = strategy.startsWith('zero') ? 4 : storage.trained;
-  const before = trainsAll(settings) ? settings.weight_bytes : 4;
+  const before = trainedBytes(settings);
   const state = bytes('optimizer');
   const scaled = ['own', 'factored'].includes(optimizerOf(settings.optim).kept);
   return {

@@ -1,6 +1,6 @@
 /** FSDP2's moments: the twin of workbench/memory/sharding_fsdp.py, where every term has its source. */
 import { sum } from './shapes';
-import type { Layout, Unit } from './shardingLayout';
+import type { Layout, Tensor, Unit } from './shardingLayout';
 import {
   gathered,
   gradients,
@@ -239,7 +239,8 @@ export class FsdpStep {
   }
 }
 
-/** Shards of a part's tensors on one rank, padding included, bytes. */
-export function stored(layout: Layout, world: number, part: string): number {
-  return total(layout, tensor => (tensor.part === part ? chunk(tensor, world) * tensor.stored : 0));
+/** Shards of a part's tensors on one rank, padding included, bytes; with offload what is not cut stays. */
+export function stored(layout: Layout, world: number, part: string, offloads: boolean): number {
+  const isHere = (tensor: Tensor): boolean => tensor.part === part && (tensor.whole || !offloads);
+  return total(layout, tensor => (isHere(tensor) ? chunk(tensor, world) * tensor.stored : 0));
 }

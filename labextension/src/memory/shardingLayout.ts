@@ -1,4 +1,5 @@
 /** Tensors of a model in the groups that sharding moves together: the twin of workbench/memory/sharding_layout.py. */
+import { isCut, isPacked, packedShape, quantStateBytes } from './shardingPacked';
 import { targetsOf } from './statics';
 import type { Linear, Settings, Shapes } from './shapes';
 import { sum, trainsAll } from './shapes';
@@ -17,6 +18,8 @@ export interface Tensor {
   readonly trained: boolean;
   readonly stored: number;
   readonly computed: number;
+  /** Whether every rank keeps all of it, outside of what is cut and gathered. */
+  readonly whole?: boolean;
 }
 
 /** Parameters that are gathered and reduced together; `count` alike ones. */
@@ -36,6 +39,8 @@ export interface Layout {
   readonly logits: boolean;
   /** Parameters that no step gathers. */
   readonly aside: readonly Unit[];
+  /** Bytes of scales and code books of quantised weights, whole on every rank. */
+  readonly quantState: number;
 }
 
 export function numel(tensor: Tensor): number {
@@ -44,11 +49,14 @@ export function numel(tensor: Tensor): number {
 
 /** Elements that every rank stores: those of the first chunk. */
 export function chunk(tensor: Tensor, world: number): number {
-  return Math.ceil(tensor.rows / world) * tensor.columns;
+  return tensor.whole ? numel(tensor) : Math.ceil(tensor.rows / world) * tensor.columns;
 }
 
 /** Elements that one rank owns. */
 export function local(tensor: Tensor, world: number, rank: number): number {
+  if (tensor.whole) {
+    return numel(tensor);
+  }
   const rows = Math.ceil(tensor.rows / world);
   return Math.min(rows, Math.max(0, tensor.rows - rank * rows)) * tensor.columns;
 }
@@ -59,7 +67,7 @@ function over(tensors: readonly Tensor[], size: (tensor: Tensor) => number): num
 
 /** Bytes of one unit when it is whole, padding included. */
 export function gathered(unit: Unit, world: number): number {
-  return over(unit.tensors, tensor => world * chunk(tensor, world) * tensor.computed);
+  return over(unit.tensors, tensor => (tensor.whole ? 0 : world * chunk(tensor, world) * tensor.computed));
 }
 
 /** Bytes of a unit's gradients before they are scattered, at `size` bytes an element. */
@@ -116,8 +124,8 @@ export function normOf(layout: Layout): Tensor {
 }
 
 /** The layout of a decoder with or without a LoRA adapter; layers with and without experts are two units. */
-export function layoutOf(shapes: Shapes, settings: Settings, storage: Storage): Layout {
-  const make = new Maker(settings, storage, targetsOf(shapes, settings));
+export function layoutOf(shapes: Shapes, settings: Settings, storage: Storage, strategy: string): Layout {
+  const make = new Maker(settings, storage, targetsOf(shapes, settings), isCut(settings, strategy));
   const sparse = shapes.experts?.layers ?? 0;
   const head = make.norm(shapes);
   const norms = [
@@ -137,7 +145,8 @@ export function layoutOf(shapes: Shapes, settings: Settings, storage: Storage): 
     stateBytes: 0,
     temporaryBytes: 0,
     accumulation: 1,
-    logits: false
+    logits: false,
+    quantState: quantStateBytes(shapes, settings)
   };
 }
 
@@ -148,7 +157,8 @@ class Maker {
   constructor(
     private readonly settings: Settings,
     private readonly storage: Storage,
-    private readonly targets: readonly Linear[]
+    private readonly targets: readonly Linear[],
+    private readonly cut: boolean
   ) {
     this.full = trainsAll(settings);
   }
@@ -164,15 +174,23 @@ class Maker {
   }
 
   module(item: Linear): readonly Tensor[] {
-    const weight =
-      item.experts > 1 ? this.weight(item.experts, item.inputs * item.outputs) : this.weight(item.outputs, item.inputs);
-    const found = [weight, ...(item.bias ? [this.weight(item.outputs)] : [])];
+    const found = [this.matrix(item), ...(item.bias ? [this.weight(item.outputs)] : [])];
     if (!this.targets.includes(item)) {
       return found;
     }
     const rank = this.settings.rank * item.ranks * item.experts;
     const magnitude = this.settings.adapter === 'dora' ? [this.adapter(item.outputs, 1)] : [];
     return [...found, this.adapter(rank, item.inputs), this.adapter(item.outputs, rank), ...magnitude];
+  }
+
+  private matrix(item: Linear): Tensor {
+    if (isPacked(item, this.settings)) {
+      const [rows, columns, size] = packedShape(item, this.settings);
+      return { rows, columns, part: 'weights', trained: false, stored: size, computed: size, whole: !this.cut };
+    }
+    return item.experts > 1
+      ? this.weight(item.experts, item.inputs * item.outputs)
+      : this.weight(item.outputs, item.inputs);
   }
 
   private adapter(rows: number, columns: number): Tensor {

@@ -40,7 +40,10 @@ export class ZeroStep {
   /** What lives on the device through the whole step. */
   static(): Parts {
     const here = this.offload === 'none';
-    const parts: Record<string, number> = { weights: this.weights('weights'), adapter: this.weights('adapter') };
+    const parts: Record<string, number> = {
+      weights: this.weights('weights') + this.layout.quantState,
+      adapter: this.weights('adapter')
+    };
     if (here) {
       parts['master weights'] = MASTER_BYTES * this.partition;
       parts['optimizer'] = this.state;

@@ -44,7 +44,8 @@ export function weightBytes(shapes: Shapes, settings: Settings): number {
   return packed + (total - weights) * restBytes(settings);
 }
 
-function packedBytes(item: Linear, kind: string): number {
+/** Bytes of one quantised weight, with its scales. */
+export function packedBytes(item: Linear, kind: string): number {
   const count = item.inputs * item.outputs;
   if (kind === 'int8') {
     return count + 4 * item.outputs;

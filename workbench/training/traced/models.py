@@ -116,12 +116,13 @@ def _maker(config: Any, method: str) -> Any:
     return AutoModelForCausalLM
 
 
-def quantise(model: Any, kind: str) -> None:
+def quantise(model: Any, kind: str, storage: str = "uint8") -> None:
     """Replace linear modules by bitsandbytes' own, with the state they have after loading.
 
     Args:
         model: A model on `meta`, changed in place.
         kind: `nf4` (double quantisation, bfloat16 compute) or `int8`.
+        storage: Type that 4-bit weights are packed into.
 
     Raises:
         RecipeError: Without bitsandbytes (WB811).
@@ -138,11 +139,11 @@ def quantise(model: Any, kind: str) -> None:
     from transformers.quantizers import AutoHfQuantizer
 
     head = model.get_output_embeddings()
-    make = _nf4 if kind == "nf4" else _int8
+    packed = getattr(torch, storage)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is torch.nn.Linear and child is not head and name not in ("lm_head", "score"):
-                setattr(parent, name, make(child))
+                setattr(parent, name, _nf4(child, packed) if kind == "nf4" else _int8(child))
     four = kind == "nf4"
     model.is_loaded_in_4bit, model.is_loaded_in_8bit, model.is_quantized = four, not four, True
     model.quantization_method = "bitsandbytes"
@@ -152,11 +153,12 @@ def quantise(model: Any, kind: str) -> None:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_quant_storage=packed,
     )
     model.hf_quantizer = AutoHfQuantizer.from_config(model.config.quantization_config, pre_quantized=False)
 
 
-def _nf4(linear: torch.nn.Linear) -> Any:
+def _nf4(linear: torch.nn.Linear, storage: torch.dtype) -> Any:
     """4-bit blocks of 64 weights with 8-bit scales, whose own scales come in blocks of 256."""
     import bitsandbytes as bnb
     from bitsandbytes.functional import QuantState
@@ -166,7 +168,7 @@ def _nf4(linear: torch.nn.Linear) -> Any:
     blocks = -(-count // 64)
     with torch.device("meta"):
         made = bnb.nn.Linear4bit(
-            inputs, outputs, bias=linear.bias is not None, compute_dtype=torch.bfloat16, quant_type="nf4"
+            inputs, outputs, linear.bias is not None, torch.bfloat16, quant_type="nf4", quant_storage=storage
         )
         second = QuantState(
             absmax=torch.empty(-(-blocks // 256)), code=torch.empty(256), blocksize=256, dtype=torch.float32
@@ -181,13 +183,14 @@ def _nf4(linear: torch.nn.Linear) -> Any:
             offset=torch.empty(()),
             state2=second,
         )
-        data = torch.empty((count + 1) // 2, 1, dtype=torch.uint8)
+        data = torch.empty((count + 1) // (2 * storage.itemsize), 1, dtype=storage)
         made.weight = bnb.nn.Params4bit(
             data,
             requires_grad=False,
             quant_state=state,
             blocksize=64,
             quant_type="nf4",
+            quant_storage=storage,
             bnb_quantized=True,
             module=made,
         )
