@@ -85,3 +85,34 @@ def test_evaluation_and_samples_are_the_real_ones_to_the_byte(method, adapter, c
     if method == "kto":  # a trace has no labels: every row counts as chosen and as rejected, an index and two sums
         real["evaluation"] += 12 * EVALUATED
     assert real == {name: found[name] for name in real}
+
+
+PROMPTS = [
+    "Who are you?",
+    [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Say it twice, please."}],
+]
+
+
+@pytest.mark.training
+def test_prompts_of_a_launch_are_options_of_its_estimate():
+    from transformers import AutoTokenizer
+
+    from workbench.api.demo import demo_recipe
+    from workbench.api.measure import prediction
+    from workbench.errors import RecipeError, TemplateError
+    from workbench.tiny_llama import model_path
+
+    bound = demo_recipe("lora")
+    made = bound.estimate(samples=PROMPTS, sample_tokens=9, device="cpu")
+    tokenizer = AutoTokenizer.from_pretrained(str(model_path()))
+    longest = tokenizer.apply_chat_template(
+        PROMPTS[1], chat_template=bound.enc.setting.template.source, add_generation_prompt=True
+    )["input_ids"]
+    assert made.options == {"samples": 2, "sample_prompt": len(longest), "sample_tokens": 9}
+    assert "samples=2" in made.code()
+    with pytest.raises(RecipeError, match="'Who are you"):
+        bound.estimate(samples="Who are you?")
+    wrong = [[{"role": "user", "content": 3}]]
+    with pytest.raises(TemplateError):
+        bound.estimate(samples=wrong)
+    assert prediction(bound, wrong) == prediction(bound)  # a run whose prompt fails goes on without it

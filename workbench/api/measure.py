@@ -7,7 +7,8 @@ run.memory.compare()                    # the same of any run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -185,12 +186,19 @@ def here() -> str:
     return "cuda" if has_gpu() else "cpu"
 
 
-def prediction(bound: BoundRecipe) -> dict[str, Any] | None:
-    """The closed form's prediction for a launch on this machine; None where it does not know the run."""
-    try:
-        return prediction_of(bound.estimate(device=here()))
-    except ValueError:  # every error of a model or a recipe is one; a launch does not depend on an estimate
-        return None
+def prediction(bound: BoundRecipe, samples: Sequence[Any] = (), sample_tokens: int = 64) -> dict[str, Any] | None:
+    """The closed form's prediction for a launch on this machine; None where it does not know the run.
+
+    Args:
+        bound: What is launched.
+        samples: Its prompts; left out where their template refuses one, since the run then goes on without it.
+        sample_tokens: Longest answer.
+    """
+    asked = {"samples": list(samples), "sample_tokens": max(1, sample_tokens)} if samples else {}
+    for options in (asked, {}):
+        with suppress(ValueError):  # every error of a model or a recipe is one; a launch does not depend on an estimate
+            return prediction_of(bound.estimate(device=here(), **options))
+    return None
 
 
 class Measurement:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workbench.api.asked import Answer, Asked, Device, Method, by_size, epoch_batches, lengths_of, scored_share
+from workbench.api.asked_samples import with_counted_samples
 from workbench.api.fit_bar import FitBar
 from workbench.api.what_fits import WhatFits
 from workbench.memory.architecture import of_model
@@ -249,7 +250,8 @@ def estimate(
         gpu: Card to compare with: a name of `workbench.memory.cards`, a size such as `24GB`, or `local`.
         card_gib: The same as a number of GiB.
         options: Fields of `workbench.memory.plan.Plan` that the recipe does not say, such as `attention`, and `task`
-            for its `method` (sft, dpo, kto, reward); `notes`: sentences on how the recipe was read.
+            for its `method` (sft, dpo, kto, reward); `samples` may be prompts as in `recipe.launch`; `notes`: sentences
+            on how the recipe was read.
 
     Raises:
         ModelError: For an architecture that is not known.
@@ -257,6 +259,7 @@ def estimate(
             neither a name nor a size (WB816, WB806).
     """
     card, notes = pick_card(gpu, card_gib), tuple(options.pop("notes", ()))
+    options = with_counted_samples(bound, options)
     lengths = Lengths.of([len(row.input_ids) for row in bound.enc.train_rows] or [1])
     packed, batches = bound.recipe.packing != "none", by_size(bound)
     largest, middling = batches[-1], batches[len(batches) // 2]

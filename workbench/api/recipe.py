@@ -114,7 +114,7 @@ class BoundRecipe:
             "samples": {"prompts": job_samples(samples), "every": every, "max_new_tokens": max_new_tokens},
             "capture": steps,
             "threads": threads,
-            "memory": {"predicted": prediction(self)},
+            "memory": {"predicted": prediction(self, samples, max_new_tokens)},
             "name": f"{Path(self.recipe.model).name}, {_adapter_name(self.recipe)}",
         }
         started = launch(job, training_table(rows), spare=warm(), expected=self.expected(steps))
