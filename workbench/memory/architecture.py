@@ -114,17 +114,36 @@ def _heads(text: Mapping[str, Any], family: Family, hidden: int) -> tuple[int, i
     return heads, kv_heads, positive(text, "head_dim", family.defaults)
 
 
+SHARED = "shared_expert_intermediate_size"
+
+
+def _numbers(text: Mapping[str, Any], key: str) -> list[int]:
+    """A list of layers, empty where the field is missing.
+
+    Raises:
+        ModelError: When it is no list of whole numbers (WB802).
+    """
+    value: Any = text.get(key) or []
+    if not isinstance(value, list) or not all(type(item) is int for item in cast("list[Any]", value)):
+        raise ModelError(
+            f"config.json has {key}={value!r}; the memory estimate needs a list of layers.",
+            remedy="Use the model's own config.json.",
+            code="WB802",
+        )
+    return cast("list[int]", value)
+
+
 def _experts(text: Mapping[str, Any], family: Family, layers: int) -> Experts | None:
     """The mixture of experts of a sparse family."""
     if not family.experts:
         return None
-    dense = text.get("mlp_only_layers") or []
+    dense = _numbers(text, "mlp_only_layers")
     step = positive(text, "decoder_sparse_step", {"decoder_sparse_step": 1})
     sparse = sum(index not in dense and (index + 1) % step == 0 for index in range(layers))
     width = positive(text, "intermediate_size" if family.experts == "num_local_experts" else "moe_intermediate_size")
-    shared = text.get("shared_expert_intermediate_size")
+    shared = positive(text, SHARED) if text.get(SHARED) else 0
     chosen = positive(text, "num_experts_per_tok")
-    return Experts(positive(text, family.experts), chosen, width, sparse, int(shared or 0))
+    return Experts(positive(text, family.experts), chosen, width, sparse, shared)
 
 
 class _Shape:
