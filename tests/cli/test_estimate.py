@@ -113,9 +113,20 @@ def test_a_bare_config_needs_no_weights(written, tmp_path, capsys):
             }
         )
     )  # fmt: skip
-    status, made = asked(capsys, written({**OURS, "model": str(tmp_path / "bare.json")}))
-    assert status == 0
-    assert made["by_component"]["weights"] < 2**20
+    for name in (str(tmp_path / "bare.json"), "bare.json"):  # or beside the recipe
+        status, made = asked(capsys, written({**OURS, "model": name}))
+        assert status == 0
+        assert made["by_component"]["weights"] < 2**20
+
+
+def test_kinds_of_a_trace_add_up_and_a_rank_of_many_has_less(written, tmp_path, capsys):
+    path = written({**OURS, "model": "tiny-llama", "adapter": "full"})
+    _, alone = asked(capsys, path, "--method", "trace")
+    _, rank = asked(capsys, path, "--method", "trace", "--world", "8", "--sharding", "fsdp")
+    for made in (alone, rank):
+        assert sum(made["by_component"].values()) == made["live_bytes"]
+    assert rank["by_component"]["optimizer"] * 7 < alone["by_component"]["optimizer"]
+    assert rank["live_bytes"] < alone["live_bytes"]
 
 
 def test_enormous_numbers_are_answered(written, capsys):

@@ -56,9 +56,17 @@ def read_file(path: str | Path, changes: Mapping[str, Any] | None = None) -> Rec
         fields = {**found.recipe, **_adapter_option(changes, options)}
         return RecipeFile(Recipe.from_dict(fields), options, found.length, found.assumptions, foreign=True)
     options = {}
-    fields = _adapter_option(values | changes, options)
+    fields = _adapter_option(_model_beside(values, Path(path).parent) | changes, options)
     recipe = Recipe.from_dict(fields)
     return RecipeFile(recipe, options, recipe.max_length, (), foreign=False)
+
+
+def _model_beside(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Fields of a recipe; a model that is a path, and not here, is looked for beside the recipe."""
+    model = values.get("model")
+    if isinstance(model, str) and not Path(model).exists() and (folder / model).exists():
+        return {**values, "model": str(folder / model)}
+    return dict(values)
 
 
 def _adapter_option(fields: Mapping[str, Any], options: dict[str, Any]) -> dict[str, Any]:

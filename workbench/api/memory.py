@@ -113,8 +113,9 @@ class MemoryEstimate(FitBar, WhatFits):
 
     @property
     def live_bytes(self) -> int:
-        """The hard minimum: live bytes at the highest moment."""
-        return self.estimate.hard_minimum if self.trace is None else self.trace.live
+        """The hard minimum: live bytes at the highest moment, of a trace with what its allocator cannot split off."""
+        unsplit = 0 if self.trace is None else self.trace.live - self.trace.peak.bytes
+        return self.estimate.hard_minimum + unsplit
 
     @property
     def nvidia_smi_bytes(self) -> int:
@@ -123,8 +124,13 @@ class MemoryEstimate(FitBar, WhatFits):
 
     @property
     def by_component(self) -> dict[str, int]:
-        """Live bytes at the highest moment by kind (`workbench.memory.kinds`)."""
-        return by_kind(self.estimate.peak.parts)
+        """Live bytes at the highest moment by kind (`workbench.memory.kinds`); they add up to `live_bytes`.
+
+        Of a trace `other` has what the allocator hands out beyond what was asked: rests of blocks too small to split.
+        """
+        found = by_kind(self.estimate.peak.parts)
+        found["other"] = found.get("other", 0) + self.live_bytes - sum(found.values())
+        return found
 
     def measure(self, root: str | None = None) -> Measurement:
         """Run two real steps on the longest batch in the background, as `recipe.launch` would; returns at once.
