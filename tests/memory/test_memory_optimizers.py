@@ -111,6 +111,17 @@ def test_a_plain_loop_has_the_optimizer_that_was_asked_for(optim):
     assert abs(seen["optimizer state"] - expected) <= 512 * 3 * 25
 
 
+@pytest.mark.parametrize("optim", ["adamw_torch_8bit", "muon"])
+def test_what_a_trace_cannot_run_is_said_with_what_can(optim):
+    from workbench.memory.plan import Plan
+    from workbench.training.tracing import trace_plan
+
+    with pytest.raises(RecipeError, match="not traced") as error:
+        trace_plan(Plan.of(Recipe(model="x", optim=optim), CONFIG, [[64]]))
+    assert error.value.code == "WB810"
+    assert "analytic" in error.value.remedy
+
+
 def test_muon_keeps_one_moment_of_matrices_two_of_embedding_and_head_none_of_norms():
     shapes = from_config(CONFIG)
     tables = 2 * 1000 * 256

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from workbench.errors import RecipeError
+from workbench.memory.optimizers import CODE_BOOK, OPTIMIZERS
 from workbench.memory.plan import Plan
 from workbench.training.traced import cuda, models, sparse
 from workbench.training.traced.autocast import autocast_for_meta
@@ -35,6 +36,13 @@ def record(plan: Plan) -> Recorder:
     """
     cuda.forget_overrides()
     gc.collect()
+    optimizer = OPTIMIZERS.get(str(plan.recipe.get("optim")))
+    if optimizer is not None and optimizer.kept in (*CODE_BOOK, "muon"):
+        raise RecipeError(
+            f"Steps of optim={plan.recipe['optim']!r} are not traced: its update is compiled for a device.",
+            remedy="The formula (method='analytic') knows it.",
+            code="WB810",
+        )
     if plan.kernels or plan.activation_offloading:
         raise RecipeError(
             "Steps with kernels of other tools are not traced.",
