@@ -83,6 +83,19 @@ VARIANTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"packing": "bfd"}, {"attention": "flash_attention_2"}),
     ({**FULL, "packing": "bfd"}, {"attention": "flash_attention_2"}),
 )
+PATTERNS: tuple[dict[str, Any], ...] = (
+    {"target_modules": ["q_proj", "v_proj"], "layers_to_transform": [1, 2]},
+    {"target_modules": r".*layers\.2\.(self_attn|mlp)\..*_proj"},
+    {"target_modules": ["down_proj"]},
+    {"target_modules": ["o_proj"]},
+    {"target_modules": ["gate_proj", "up_proj"]},
+    {"target_modules": "all-linear", "rank_pattern": {"down_proj": 64}, "lora_bias": True},
+    {"target_modules": "all-linear", "modules_to_save": ["embed_tokens"]},
+    {"target_modules": "all-linear", "modules_to_save": ["lm_head"]},
+    {"target_modules": "all-linear", "modules_to_save": ["embed_tokens", "lm_head"]},
+    {"target_modules": ["embed_tokens", "q_proj"]},
+)
+"""Fields of an adapter that say more than names."""
 OPTIMIZERS = ("adamw_torch", "adamw_8bit", "paged_adamw_8bit", "adafactor", "sgd")
 
 Case = tuple[str, dict[str, Any], list[list[int]], dict[str, Any]]
@@ -101,6 +114,9 @@ def cases() -> list[Case]:
             for base in (FUSED, CHECKPOINTED):
                 rows = [[3072]] if "packing" in recipe else SHAPES[0]
                 found.append((model, {**base, **recipe}, rows, changes))
+        if model != "qwen3 0.6B":
+            patterns = [{"adapter": {"peft_type": "LORA", "r": 16, **pattern}} for pattern in PATTERNS]
+            found += [(model, base, SHAPES[0], changes) for changes in patterns for base in (FUSED, CHECKPOINTED)]
         found += [(model, {"optim": optim, **FULL}, [[512]], {}) for optim in OPTIMIZERS]
     for base in (FUSED, CHECKPOINTED):
         found += [

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from workbench.memory.families import FAMILIES
 from workbench.memory.kernels import WORDS
 from workbench.memory.optimizers import OPTIMIZERS
 from workbench.memory.presets import PRESETS
+from workbench.memory.reach import resolved
 from workbench.memory.settings import AnalyticSettings
+from workbench.memory.wanted import wanted_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATIONS = 6000
@@ -83,10 +86,30 @@ def a_model(rng):
     )
 
 
+WANTED = (
+    {"target_modules": r".*\.(q_proj|qkv_proj|o_proj|dense)", "bias": "all"},
+    {"target_modules": ["self_attn.o_proj", "dense"], "layers_to_transform": [0]},
+    {"target_modules": r".*layers\.\d*[13579]\.self_attn\..*(proj|dense)|.*layers\.0\.self_attn\..*(proj|dense)"},
+    {"target_modules": "all-linear", "modules_to_save": ["embed_tokens", "lm_head"], "rank_pattern": {"o_proj": 3}},
+    {"target_modules": ["down_proj", "fc2", "q_proj", "qkv_proj"], "rank_pattern": {r"layers\.0\..*": 40}},
+    {"target_modules": ["embed_tokens", "v_proj", "qkv_proj"], "bias": "lora_only", "exclude_modules": ["layers.0"]},
+)
+
+
+def some_wanted(rng, shapes):
+    """Patterns for an adapter, or none."""
+    config = rng.choice(WANTED) if rng.random() < 0.2 else None
+    if config is None or (shapes.experts and "down_proj" in config["target_modules"]):
+        return None
+    return wanted_of({**config, "lora_bias": not shapes.experts and rng.random() < 0.2})
+
+
 def some_settings(rng, shapes):
     rows, length = rng.choice([1, 2, 3, 8, 64]), rng.randrange(1, 40_000)
     names = sorted({word for item in shapes.modules for word in item.targets[1:]})
-    return AnalyticSettings(
+    made = AnalyticSettings(
+        wanted=some_wanted(rng, shapes),
+        images=rng.choice([0, 0, 1]),
         rows=rows,
         length=length,
         scored=rng.choice([rows * length, max(1, rows * length // 3)]),
@@ -111,6 +134,11 @@ def some_settings(rng, shapes):
         kernels=tuple(rng.sample(sorted(WORDS), rng.choice([0, 0, 1, 2, 3]))),
         activation_offloading=rng.random() < 0.2,
     )
+    refused = shapes.experts and made.wanted is not None and made.dropout
+    refused = refused or (
+        made.wanted is not None and made.wanted.lora_bias and made.wanted.targets[0] == "embed_tokens"
+    )
+    return resolved(shapes, replace(made, wanted=None) if refused else made)
 
 
 def as_twin(found):

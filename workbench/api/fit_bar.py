@@ -9,6 +9,7 @@ from workbench.api import comm
 from workbench.api.html_export import Showable
 from workbench.memory.architecture import of_model
 from workbench.memory.cards import CARDS, Card
+from workbench.memory.reach import resolved
 from workbench.views import FIT_MIME
 from workbench.views.fit_bar import FitCard, FitFacts, fit_figure, fit_html, fit_payload, lengths_histogram, step_figure
 
@@ -111,8 +112,8 @@ def _subtitle(shown: MemoryEstimate) -> str:
 def _tried(shown: MemoryEstimate) -> dict[str, Any] | None:
     """What the page needs to compute other settings; None where the closed form does not know the model or the run."""
     try:
-        shapes = of_model(shown.recipe.model).to_dict()
-        settings = shown.settings
+        architecture = of_model(shown.recipe.model)
+        shapes, settings = architecture.to_dict(), resolved(architecture, shown.settings)
     except ValueError:  # every WorkbenchError of a model or recipe is one
         return None
     rows = shown.rows

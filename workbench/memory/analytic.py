@@ -19,6 +19,7 @@ from workbench.memory.architecture import Architecture
 from workbench.memory.figures import GIB, Estimate, Interval, Peak
 from workbench.memory.loss_parts import TOKEN_TILE
 from workbench.memory.moving_parts import moving_parts
+from workbench.memory.reach import resolved
 from workbench.memory.saved import ClosedForm, MemorySource
 from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime, rounded
 from workbench.memory.static_parts import static_parts
@@ -64,6 +65,7 @@ def evaluate(architecture: Architecture, settings: AnalyticSettings, source: Mem
 
     Source: measured against published runs and a trace in docs/memory.md.
     """
+    settings = resolved(architecture, settings)
     saved = (source or ClosedForm()).coefficients(architecture, settings)
     step = Step(architecture, settings, saved)
     parts = {part.name: part for part in (*static_parts(step), *moving_parts(step))}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from os.path import isfile
 from pathlib import Path
 from typing import Any, cast
@@ -18,8 +19,9 @@ from typing import Any, cast
 from workbench.errors import ModelError
 from workbench.memory.families import FAMILIES, PLAIN, TEXT_OF, Family, is_plain
 from workbench.memory.fields import positive
+from workbench.memory.linear import Linear, Reads
 from workbench.memory.presets import PRESETS, nearest
-from workbench.memory.shapes import Architecture, Experts, Linear, Reads
+from workbench.memory.shapes import Architecture, Experts
 from workbench.memory.towers import tower_of
 
 Wide = tuple[str, int, int, Reads]
@@ -49,7 +51,8 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
     experts = _experts(text, family, layers)
     vision = isinstance(config.get("vision_config"), Mapping)
     linear, rest = tower_of(config, hidden) if vision else ((), 0)
-    shape = _Shape(hidden, heads * head_dim, kv_heads * head_dim, intermediate, layers)
+    prefix = "model.language_model.layers.{}." if vision else "model.layers.{}."
+    shape = _Shape(hidden, heads * head_dim, kv_heads * head_dim, intermediate, layers, prefix)
     tied = next((each["tie_word_embeddings"] for each in (config, text) if "tie_word_embeddings" in each), family.tied)
     return Architecture(
         family=str(config.get("model_type")),
@@ -137,26 +140,37 @@ def _experts(text: Mapping[str, Any], family: Family, layers: int) -> Experts | 
     """The mixture of experts of a sparse family."""
     if not family.experts:
         return None
-    dense = _numbers(text, "mlp_only_layers")
-    step = positive(text, "decoder_sparse_step", {"decoder_sparse_step": 1})
-    sparse = sum(index not in dense and (index + 1) % step == 0 for index in range(layers))
+    sparse = len(_sparse_layers(text, layers))
     width = positive(text, "intermediate_size" if family.experts == "num_local_experts" else "moe_intermediate_size")
     shared = positive(text, SHARED) if text.get(SHARED) else 0
     chosen = positive(text, "num_experts_per_tok")
     return Experts(positive(text, family.experts), chosen, width, sparse, shared)
 
 
-class _Shape:
-    """Widths of a layer."""
+def _sparse_layers(text: Mapping[str, Any], layers: int) -> tuple[int, ...]:
+    """Numbers of the layers that have experts."""
+    dense = _numbers(text, "mlp_only_layers")
+    step = positive(text, "decoder_sparse_step", {"decoder_sparse_step": 1})
+    return tuple(index for index in range(layers) if index not in dense and (index + 1) % step == 0)
 
-    def __init__(self, hidden: int, query: int, key: int, intermediate: int, layers: int) -> None:
+
+class _Shape:
+    """Widths of a layer, and the beginning of its modules' names."""
+
+    def __init__(self, hidden: int, query: int, key: int, intermediate: int, layers: int, prefix: str) -> None:
         self.hidden, self.query, self.key, self.intermediate, self.layers = hidden, query, key, intermediate, layers
+        self.prefix = prefix
+
+    def placed(self, item: Linear, part: str, at: tuple[int, ...]) -> Linear:
+        """A module with its name in the model."""
+        return replace(item, path=f"{self.prefix}{part}.{item.name}", at=() if at == tuple(range(len(at))) else at)
 
 
 def _modules(shape: _Shape, family: Family, text: Mapping[str, Any], experts: Experts | None) -> tuple[Linear, ...]:
     """Linear modules of the decoder layers, in the order in which a layer runs them."""
     hidden, layers = shape.hidden, shape.layers
-    dense = layers - experts.layers if experts else layers
+    sparse = _sparse_layers(text, layers) if experts else ()
+    dense = tuple(index for index in range(layers) if index not in sparse)
     wide: list[Wide]
     if family.layout == "fused":
         wide = [("qkv_proj", hidden, shape.query + 2 * shape.key, "attention input")]
@@ -167,26 +181,33 @@ def _modules(shape: _Shape, family: Family, text: Mapping[str, Any], experts: Ex
             ("v_proj", hidden, shape.key, "attention input"),
         ]
     wide.append(("dense" if family.layout == "phi" else "o_proj", shape.query, hidden, "attention output"))
-    found = [_linear(item, layers, family, text) for item in wide]
-    found += [_linear(item, dense, family, text) for item in _mlp(family, hidden, shape.intermediate) if dense]
-    return (*found, *_expert_modules(shape, family, text, experts)) if experts else tuple(found)
+    every = tuple(range(layers))
+    found = [shape.placed(_linear(item, layers, family, text), "self_attn", every) for item in wide]
+    mlp = [_linear(item, len(dense), family, text) for item in _mlp(family, hidden, shape.intermediate) if dense]
+    found += [shape.placed(item, "mlp", dense) for item in mlp]
+    return (*found, *_expert_modules(shape, family, text, experts, sparse)) if experts else tuple(found)
 
 
-def _expert_modules(shape: _Shape, family: Family, text: Mapping[str, Any], experts: Experts) -> list[Linear]:
+def _expert_modules(
+    shape: _Shape, family: Family, text: Mapping[str, Any], experts: Experts, at: tuple[int, ...]
+) -> list[Linear]:
     """Router and experts, which are parameters, and the shared expert's linear modules.
 
     Source: transformers 5.23 keeps the experts of a layer as two stacked parameters.
     """
     count, layers, hidden, width = experts.count, experts.layers, shape.hidden, experts.intermediate
     gate, gate_up, down = ((("all-linear", *words) if words else ()) for words in family.expert_targets)
+    gate_up_proj = Linear("gate_up_proj", hidden, 2 * width, False, layers, "expert", gate_up, count, 2)
+    down_proj = Linear("down_proj", width, hidden, False, layers, "expert", down, count)
     found = [
-        Linear("gate", hidden, count, False, layers, "expert", gate),
-        Linear("gate_up_proj", hidden, 2 * width, False, layers, "expert", gate_up, count, 2),
-        Linear("down_proj", width, hidden, False, layers, "expert", down, count),
+        shape.placed(Linear("gate", hidden, count, False, layers, "expert", gate), "mlp", at),
+        *(shape.placed(item, "mlp.experts", at) for item in (gate_up_proj, down_proj)),
     ]
     if experts.shared:
-        found += [_linear(item, layers, family, text) for item in _mlp(family, hidden, experts.shared)]
-        found += [_linear(("shared_expert_gate", hidden, 1, "mlp input"), layers, family, text)]
+        shared = [_linear(item, layers, family, text) for item in _mlp(family, hidden, experts.shared)]
+        found += [shape.placed(item, "mlp.shared_expert", at) for item in shared]
+        switch = _linear(("shared_expert_gate", hidden, 1, "mlp input"), layers, family, text)
+        found.append(shape.placed(switch, "mlp", at))
     return found
 
 

@@ -91,6 +91,13 @@ TEXT_OF: Mapping[str, str] = {
 }
 """`model_type` -> family of the text part, where config.json has no text_config of its own with another."""
 
+PAIR = ("q_proj", "v_proj")
+DEFAULT_TARGETS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "mixtral"), PAIR),
+    "phi": (*PAIR, "fc1", "fc2"),
+}
+"""What PEFT adapts where a config names nothing (peft 0.21, utils/constants.py); no default for other families."""
+
 FOREIGN = ("expert", "moe", "lora_rank", "ssm", "mamba", "conv", "encoder", "decoder", "vision", "audio", "state_size")
 """Pieces of field names that no plain Llama-like decoder has."""
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workbench.memory.kernels import Fused, fused_of
+from workbench.memory.linear import Linear
 from workbench.memory.settings import AnalyticSettings
-from workbench.memory.shapes import Architecture, Linear
+from workbench.memory.shapes import Architecture
 
 NOTHING = Fused()
 MLP = frozenset({"gate_proj", "up_proj", "down_proj"})
@@ -86,7 +87,7 @@ def adapter_copies(architecture: Architecture, settings: AnalyticSettings, fused
     """Elements of the adapter of which kernels keep no copy, or one of their own, in place of autocast's."""
     inside = joined(fused)
     sizes = [
-        item.copies * settings.rank * (item.inputs + item.outputs)
+        item.copies * item.rank_of(settings.rank) * (item.inputs + item.outputs)
         for item in architecture.targets(settings)
         if item.name in inside
     ]

@@ -59,8 +59,8 @@ def _fused_part(step: Step, w: int, c: int) -> Part:
 def head_gradient_parts(step: Step) -> tuple[Part, Part]:
     """Gradient of a trained output head: while it is summed, and what stays."""
     settings = step.settings
-    w = settings.weight_bytes
-    elements = step.head_elements if step.full and settings.method != "reward" else 0
+    w = step.head_bytes
+    elements = step.head_elements if w and settings.method != "reward" else 0
     # plain logits are freed before the head's gradient is made, so only tiles meet it
     summed = (4 + (w if w != 4 else 0)) * elements if settings.loss == "fused" else 0
     if (kernel := applied(step.architecture, settings).loss) and elements:
@@ -80,15 +80,17 @@ def head_gradient_parts(step: Step) -> tuple[Part, Part]:
 def embedding_gradient_part(step: Step) -> Part:
     """Second gradient of a tied embedding, before both are added."""
     settings = step.settings
-    times = 0
+    width, times = step.embedding_bytes, 0
+    if any(own.name == "tokens" for own in settings.own):
+        width, times = settings.rest_bytes, 1  # of the whole table, of which the trained rows are taken
     if step.full and step.architecture.tied and settings.method != "reward":
         # autograd adds into the head's gradient where nobody else holds it: the fused head's, but no transposed view
         times = 1 if settings.loss == "fused" and settings.device == "cuda" else 2
-    if step.full and settings.accumulation > 1:
+    if step.embedding_bytes and settings.accumulation > 1:
         times += 1  # the one of this micro batch, beside what was summed before
     return Part(
         "tied embedding gradient",
-        times * step.head_elements * settings.weight_bytes,
+        times * step.head_elements * width,
         f"{times} V H w",
         {"elements": step.head_elements},
         "a tied embedding gets a dense gradient from the input side too",

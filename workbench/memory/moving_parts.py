@@ -6,7 +6,7 @@ from workbench.memory.figures import Part
 from workbench.memory.fused import applied
 from workbench.memory.loss_parts import embedding_gradient_part, head_gradient_parts, loss_part
 from workbench.memory.optimizers import optimizer_of
-from workbench.memory.saved import first_norm, kept_inputs
+from workbench.memory.saved import kept_inputs
 from workbench.memory.settings import rounded
 from workbench.memory.statics import trained_tensors
 from workbench.memory.step import Step
@@ -109,9 +109,9 @@ def _activations_part(step: Step, layer: int) -> Part:
         kept = a.layers * (settings.rest_bytes * a.hidden + own) * settings.tokens
         source = "gradient checkpointing keeps the input of every layer"
         return Part("activations", kept, "layers x hidden x tokens x w", inputs, source)
-    unsaved = first_norm(a, settings) * settings.tokens if saved.kind == "analytic" else 0
+    unsaved = saved.unsaved_bytes(settings.batch) if saved.kind == "analytic" else 0
     source = "; ".join(f"{term.name}: {term.formula}" for term in saved.terms) or saved.kind
-    formula = "layers x (bytes a token x tokens + pairs), less the first norm where nothing below it trains"
+    formula = "layers x (bytes a token x tokens + pairs), less what nothing below trains for"
     return Part("activations", max(0, a.layers * layer - unsaved), formula, inputs, source)
 
 
@@ -146,7 +146,7 @@ def optimizer_temporaries(step: Step) -> Part:
         size = rounded(optimizer.lists * step.gradients)
         formula = f"{optimizer.lists:g} x trained x bytes: foreach makes lists of all tensors"
     else:
-        widest = max((max(t.inputs, t.outputs) * step.settings.rank for t in a.targets(step.settings)), default=0)
+        widest = max((rows * columns for rows, columns, _ in trained_tensors(a, step.settings)), default=0)
         size = 2 * step.settings.trained_bytes * (step.head_elements if step.full else widest)
         formula = "2 x the largest trained tensor: one parameter at a time"
     return Part("optimizer temporaries", size, formula, {"trained": step.trained}, f"optim={step.settings.optim}")

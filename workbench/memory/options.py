@@ -11,14 +11,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from workbench.errors import RecipeError
 from workbench.memory.kernels import WORDS, check_kernels, fused_of, said_kernels
 from workbench.memory.plan import ATTENTIONS, METHODS, ONLINE, Plan, adapter_words, check_counts
-from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
+from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime, wanted_fields
 from workbench.memory.sharded import sharding_of
 from workbench.memory.sharding_packed import STORAGES
+from workbench.memory.wanted import FIELDS
 from workbench.recipes import Recipe
 
 DEVICES = ("world", "sharding", "offload")
@@ -47,7 +48,8 @@ _IN_FORMULA = frozenset(
 ) | {*APART}
 _LORA_FIELDS = frozenset(
     """peft_type r lora_alpha lora_dropout target_modules use_dora use_rslora task_type bias init_lora_weights
-    inference_mode base_model_name_or_path peft_version auto_mapping revision fan_in_fan_out""".split()
+    inference_mode base_model_name_or_path peft_version auto_mapping revision fan_in_fan_out alpha_pattern
+    ensure_weight_tying runtime_config loftq_config""".split()
 )
 """Fields of PEFT's LoRA config that the closed form understands, or that change no size."""
 
@@ -193,19 +195,19 @@ def _adapter(adapter: Any, recipe: Recipe) -> dict[str, Any]:
         return {"adapter": "none"}
     found: dict[str, Any] = {name: value for name, value in words.items() if name != "adapter"}
     kind = str(config.get("peft_type", "LORA")).upper().rsplit(".", 1)[-1]
-    beyond = sorted(name for name in config if name not in _LORA_FIELDS and config[name] not in (None, {}, [], False))
+    known = {*_LORA_FIELDS, *FIELDS}
+    beyond = sorted(name for name in config if name not in known and config[name] not in (None, {}, [], False))
     if kind != "LORA" or beyond:
         what = f"adapter {kind}" if kind != "LORA" else f"{', '.join(beyond)} of the adapter"
         raise RecipeError(
             f"The formula does not know {what}.", remedy="Use method='trace' (--method trace).", code="WB810"
         )
-    targets = config.get("target_modules") or ["q_proj", "v_proj"]
     return {
         **found,
         "adapter": "dora" if config.get("use_dora") else "lora",
         "rank": _rank(config.get("r", 8)),
         "dropout": bool(config.get("lora_dropout")),
-        "targets": targets if isinstance(targets, str) else tuple(cast("list[str]", targets)),
+        **wanted_fields(config),
     }
 
 

@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from workbench.errors import RecipeError
+from workbench.memory.first_layer import idle_layers, unsaved
 from workbench.memory.fused import adapter_copies, applied, joined, lora_bytes, norm_bytes
 from workbench.memory.kernels import Fused
+from workbench.memory.linear import Linear
 from workbench.memory.settings import AnalyticSettings, BatchShape, rounded
-from workbench.memory.shapes import Architecture, Experts, Linear
+from workbench.memory.shapes import Architecture, Experts, adapted
 
 Kind = Literal["analytic", "traced", "measured"]
 
@@ -43,6 +45,9 @@ class Coefficients:
         pair_multiple: Keys of a pair are rounded up to this many.
         constant: Bytes that do not depend on the batch.
         terms: What `layer_token` is made of; empty where it was fitted.
+        idle: Layers that save nothing, below the first that trains.
+        first_token: Bytes a token that the first layer that trains does not save.
+        first_pairs: How many times the pairs' bytes it does not save: 0 or 1.
     """
 
     kind: Kind
@@ -53,11 +58,22 @@ class Coefficients:
     pair_multiple: int = 1
     constant: float = 0.0
     terms: tuple[Term, ...] = ()
+    idle: int = 0
+    first_token: float = 0.0
+    first_pairs: int = 0
 
     def layer_bytes(self, batch: BatchShape) -> int:
         """Bytes one layer saves."""
+        return rounded(self.layer_token * batch.tokens + self._pairs(batch))
+
+    def _pairs(self, batch: BatchShape) -> float:
         keys = -(-batch.length // self.pair_multiple) * self.pair_multiple
-        return rounded(self.layer_token * batch.tokens + self.layer_pair * batch.tokens * keys)
+        return self.layer_pair * batch.tokens * keys
+
+    def unsaved_bytes(self, batch: BatchShape) -> int:
+        """Bytes that layers do not save because nothing at or below them trains."""
+        first = rounded(self.first_token * batch.tokens + self.first_pairs * self._pairs(batch))
+        return self.idle * self.layer_bytes(batch) + (first if self.idle < self.layers else 0)
 
     def tail_bytes(self, batch: BatchShape) -> int:
         """Bytes saved behind the last layer, without the loss."""
@@ -148,6 +164,7 @@ class ClosedForm:
         )
         hidden, rest = architecture.hidden, settings.rest_bytes
         products = (4 if architecture.norm == "gemma" else rest) * hidden if settings.full else 0
+        token, pairs = unsaved(architecture, settings, terms[1].bytes, terms[2].bytes)
         return Coefficients(
             kind="analytic",
             layers=architecture.layers,
@@ -157,6 +174,9 @@ class ClosedForm:
             pair_multiple=16 if settings.attention == "sdpa" and settings.device == "cuda" else 1,
             constant=autocast_copies(architecture, settings),
             terms=terms,
+            idle=idle_layers(settings),
+            first_token=token,
+            first_pairs=pairs,
         )
 
 
@@ -179,19 +199,10 @@ def autocast_copies(architecture: Architecture, settings: AnalyticSettings) -> i
     if not settings.autocast:
         return 2 * own
     base = architecture.linear_parameters if settings.weight_bytes == 4 and settings.quantisation == "none" else 0
-    adapter = architecture.adapter_parameters(settings) if settings.adapter_bytes == 4 else 0
+    # an embedding's rows are looked up and not multiplied, and rows of text never reach a tower
+    multiplied = [item for item in architecture.targets(settings) if item.reads not in ("embedding", "tower")]
+    adapter = sum(adapted(item, settings) for item in multiplied) if settings.adapter_bytes == 4 else 0
     return 2 * (base + adapter - inside + own)
-
-
-def first_norm(architecture: Architecture, settings: AnalyticSettings) -> int:
-    """Bytes a token that the first layer's first norm does not save: what it reads needs no gradient.
-
-    Only where nothing below it trains, and without gradient checkpointing, which makes the embedding's output ask for
-    one; in float32 the norm's input is the stream itself.
-    """
-    if settings.full or settings.checkpointing:
-        return 0
-    return (settings.rest_bytes if applied(architecture, settings).norms else 4) * architecture.hidden + 4
 
 
 def kept_inputs(architecture: Architecture, settings: AnalyticSettings) -> int:
@@ -289,8 +300,8 @@ def _adapters(architecture: Architecture, settings: AnalyticSettings, fused: Fus
     read the same activation share it. Autocast copies down to bfloat16 for every target.
     """
     own, inside = lora_bytes(architecture, settings, fused), joined(fused)
-    targets = [item for item in architecture.targets(settings) if item.reads not in ("expert", "tower")]
-    targets = [item for item in targets if item.name not in inside]
+    targets = [item for item in architecture.targets(settings) if item.reads in OF_LAYERS and item.name not in inside]
+    layers = _adapted_layers(architecture, settings)
     if not targets:
         return Term("lora inputs", own, "w H for each kernel: its input once" if own else "0: no adapter")
     # what has the adapter's type already is kept as it is, once for all that read it
@@ -299,8 +310,8 @@ def _adapters(architecture: Architecture, settings: AnalyticSettings, fused: Fus
     cost = 2 if settings.autocast or low else 4
     # attention's output has the adapter's type in bfloat16, so that nothing is copied
     copied = [item for item in targets if not (low and item.reads == "attention output")]
-    every = sum(item.inputs * item.copies for item in copied) / architecture.layers
-    ranks = settings.rank * sum(item.copies for item in targets) / architecture.layers
+    every = sum(item.inputs * item.copies for item in copied) / layers
+    ranks = sum(item.rank_of(settings.rank) * item.copies for item in targets) / layers
     inputs = _shared_inputs(targets, settings) if shared and not settings.dropout else every
     # a fused CUDA dropout keeps a boolean mask, the CPU one a mask of the input's type
     mask_bytes = 1 if settings.device == "cuda" else 4
@@ -312,6 +323,18 @@ def _adapters(architecture: Architecture, settings: AnalyticSettings, fused: Fus
         made += _dora(targets, settings)
         formula += " + what DoRA scales"
     return Term("lora inputs", made, formula)
+
+
+OF_LAYERS = ("attention input", "attention output", "mlp input", "product")
+
+
+def _adapted_layers(architecture: Architecture, settings: AnalyticSettings) -> int:
+    """Layers over which adapters are spread evenly: those that save, or with checkpointing one of which is there."""
+    if settings.reached is None:
+        return architecture.layers
+    if settings.checkpointing:
+        return max((item.copies for item in settings.reached.modules if item.reads in OF_LAYERS), default=1)
+    return max(1, architecture.layers - idle_layers(settings))
 
 
 def _dora(targets: Sequence[Linear], settings: AnalyticSettings) -> int:

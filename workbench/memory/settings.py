@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from workbench.errors import RecipeError
 from workbench.memory.plan import Plan
+from workbench.memory.reached import Own, Reached
+from workbench.memory.wanted import Wanted, wanted_of
 from workbench.recipes import Recipe
 
 Device = Literal["cuda", "cpu"]
@@ -107,6 +109,21 @@ class Runtime:
         return cls(device=device, weight_bytes=2 if low and frozen else 4, autocast=low, masked=masked)
 
 
+def wanted_fields(adapter: Mapping[str, Any]) -> dict[str, Any]:
+    """`targets` and `wanted` of a LoRA config: plain names need no more than their names.
+
+    Raises:
+        RecipeError: As `workbench.memory.wanted.wanted_of`.
+    """
+    wanted = wanted_of(adapter)
+    targets = wanted.targets
+    if isinstance(targets, tuple) and wanted == Wanted(targets=targets):
+        return {"targets": targets}
+    if isinstance(targets, str) and targets.lower() == "all-linear" and wanted == Wanted(targets=targets):
+        return {"targets": "all-linear"}
+    return {"targets": targets or (), "wanted": wanted}
+
+
 PAIRS = ("dpo", "orpo", "reward")
 """Methods whose row is a pair of sequences."""
 
@@ -130,6 +147,10 @@ class AnalyticSettings:
         kernels: Words of `workbench.memory.kernels`.
         activation_offloading: Whether what is kept for backward waits in host memory.
         bnb_4bit_quant_storage: Type that 4-bit weights are packed into; FSDP2 cuts floating ones only.
+        wanted: What an adapter asks for beyond names of modules; None where `targets` say all.
+        reached: What that is in the model, once `workbench.memory.reach` found it.
+        images: Images in every row; a row's length counts their tokens.
+        image_tokens: Tokens of an image where the family leaves its size free.
     """
 
     rows: int = 1
@@ -160,6 +181,10 @@ class AnalyticSettings:
     kernels: tuple[str, ...] = ()
     activation_offloading: bool = False
     bnb_4bit_quant_storage: str = "uint8"
+    wanted: Wanted | None = None
+    reached: Reached | None = None
+    images: int = 0
+    image_tokens: int = 0
 
     @classmethod
     def of(cls, recipe: Recipe, batch: BatchShape, runtime: Runtime | None = None, **changes: Any) -> AnalyticSettings:
@@ -199,7 +224,6 @@ class AnalyticSettings:
         """
         recipe, rows = plan.recipe, plan.batches[-1]
         adapter: Mapping[str, Any] = plan.adapter or {}
-        targets: Any = adapter.get("target_modules", "all-linear")
         tokens = len(rows) * max(rows)
         plain = plan.loop == "plain"
         return cls(
@@ -209,7 +233,6 @@ class AnalyticSettings:
             method=plan.method,
             adapter="none" if plan.adapter is None else "dora" if adapter.get("use_dora") else "lora",
             rank=int(adapter.get("r", 8)),
-            targets=targets if isinstance(targets, str) else tuple(targets),
             dropout=bool(adapter.get("lora_dropout")),
             quantisation=plan.quantisation or "none",
             float32_rest=plan.float32_rest,
@@ -226,7 +249,27 @@ class AnalyticSettings:
             outputs_kept=plain,
             kernels=tuple(plan.kernels),
             activation_offloading=plan.activation_offloading,
+            **(wanted_fields(adapter) if adapter else {}),
         )
+
+    @property
+    def lora_bias(self) -> bool:
+        """Whether LoRA's B has a bias."""
+        return self.reached is not None and self.reached.lora_bias
+
+    @property
+    def own(self) -> tuple[Own, ...]:
+        """Tensors that train and are no matrices of LoRA, where the rows reach them."""
+        return tuple(own for own in self.copies if self.images or not own.tower)
+
+    @property
+    def copies(self) -> tuple[Own, ...]:
+        """The same whether rows reach them or not."""
+        return () if self.reached is None or self.full else self.reached.own
+
+    def own_bytes(self, own: Own) -> int:
+        """Of an element of such a tensor: copies keep the model's type, bfloat16 over quantised ones by TRL."""
+        return self.adapter_bytes if own.in_adapter or self.quantisation != "none" else self.rest_bytes
 
     @property
     def batch(self) -> BatchShape:

@@ -15,10 +15,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from workbench.errors import RecipeError
+from workbench.memory.linear import Linear, Reads
 from workbench.memory.settings import AnalyticSettings
-
-Reads = Literal["attention input", "attention output", "mlp input", "product", "expert", "tower"]
-"""Which activation a linear module multiplies; `tower` is a vision tower's."""
 
 KINDS_OF_READS: Mapping[Reads, str] = {
     "attention input": "attention",
@@ -27,42 +25,9 @@ KINDS_OF_READS: Mapping[Reads, str] = {
     "product": "mlp",
     "expert": "experts",
     "tower": "tower",
+    "embedding": "embedding",
+    "head": "head",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """A linear module, or a parameter of a layer's experts that is multiplied like one.
-
-    Attributes:
-        name: Last part of its name in the model.
-        inputs: Features in.
-        outputs: Features out.
-        copies: How many the whole model has.
-        targets: Words in LoRA's `target_modules` that adapt it, `all-linear` among them.
-        experts: Matrices that are stacked in it.
-        ranks: Multiple of LoRA's rank that each of them gets.
-    """
-
-    name: str
-    inputs: int
-    outputs: int
-    bias: bool = False
-    copies: int = 1
-    reads: Reads = "tower"
-    targets: tuple[str, ...] = ()
-    experts: int = 1
-    ranks: int = 1
-
-    @property
-    def parameters(self) -> int:
-        """Weight and bias elements of one copy."""
-        return self.experts * self.inputs * self.outputs + (self.outputs if self.bias else 0)
-
-
-def module(name: str, inputs: int, outputs: int, bias: bool = False, copies: int = 1) -> Linear:
-    """A linear module of a vision tower, which `all-linear` and its own name adapt."""
-    return Linear(name, inputs, outputs, bias, copies, "tower", ("all-linear", name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +146,15 @@ class Architecture:
         """
         if settings.full:
             return ()
+        if settings.reached is not None:
+            return settings.reached.modules
         names = (settings.targets,) if isinstance(settings.targets, str) else settings.targets
         known = {word for item in self.modules for word in item.targets}
         for name in names:
             if name not in known:
                 raise RecipeError(
                     f"target_modules names {name!r}, which no {self.family} layer has.",
-                    remedy=f"Use 'all-linear' or some of {', '.join(sorted(known))}; patterns cannot be estimated.",
+                    remedy=f"Use 'all-linear' or some of {', '.join(sorted(known))}; a pattern is a string.",
                     code="WB803",
                 )
         found = tuple(item for item in self.modules if set(names) & {*item.targets})
@@ -202,7 +169,7 @@ class Architecture:
     def adapter_parameters(self, settings: AnalyticSettings) -> int:
         """Elements of all LoRA matrices, and of DoRA's magnitudes; 0 with `adapter="none"`.
 
-        Source: a rank-r adapter is A (r, in) and B (out, r) without bias; DoRA adds one number an output feature
+        Source: a rank-r adapter is A (r, in) and B (out, r); DoRA adds one number an output feature, lora_bias another
         (peft 0.21, tuners/lora/layer.py and dora.py).
         """
         return sum(adapted(item, settings) for item in self.targets(settings))
@@ -215,6 +182,5 @@ class Architecture:
 
 def adapted(item: Linear, settings: AnalyticSettings) -> int:
     """Elements that adapt all copies of a linear module."""
-    magnitude = item.outputs if settings.adapter == "dora" else 0
-    rank = settings.rank * item.ranks * item.experts
-    return item.copies * (rank * (item.inputs + item.outputs) + magnitude)
+    more = (settings.adapter == "dora") + settings.lora_bias
+    return item.copies * (item.rank_of(settings.rank) * (item.inputs + item.outputs) + more * item.outputs)

@@ -17,6 +17,7 @@ from workbench.errors import RecipeError
 from workbench.memory.analytic import evaluate as evaluate_one
 from workbench.memory.figures import Estimate, Peak
 from workbench.memory.optimizers import optimizer_of
+from workbench.memory.reach import resolved
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.shapes import Architecture
 from workbench.memory.sharding import shard
@@ -62,6 +63,7 @@ def estimate_sharded(architecture: Architecture, settings: AnalyticSettings, sha
     Raises:
         RecipeError: As `evaluate`, and for what cannot be cut (WB821).
     """
+    settings = resolved(architecture, settings)
     stored = evaluate_one(architecture, settings)
     layout = _layout(architecture, settings, sharding, stored)
     if sharding.strategy in WHOLE:
@@ -102,6 +104,7 @@ def shard_traced(
         settings: As in `estimate_sharded`.
         sharding: As in `estimate_sharded`.
     """
+    settings = resolved(architecture, settings)
     phases = {peak.name: dict(peak.parts) for peak in traced.peaks}
     names = {phase: moment for phase, moment in MOMENT_OF_PHASE.items() if phase in phases}
     moments = [Peak(moment, _renamed(phases[phase])) for phase, moment in names.items()]
@@ -161,6 +164,7 @@ def _bytes(estimate: Estimate, name: str) -> int:
 def _require_whole(layout: Layout, architecture: Architecture, settings: AnalyticSettings) -> None:
     """Refuse a family whose tensors are not all in the layout."""
     expected = architecture.total + architecture.adapter_parameters(settings)
+    expected += sum(own.elements for own in settings.copies if own.copied)
     if layout.parameters != expected:
         raise RecipeError(
             f"Sharding of {architecture.family} is not estimated: of {expected:,} parameters"

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from workbench.memory.linear import Linear
 from workbench.memory.settings import AnalyticSettings
-from workbench.memory.shapes import Architecture, Linear
+from workbench.memory.shapes import Architecture
 from workbench.memory.sharding_packed import is_cut, is_packed, packed_shape, quant_state_bytes
 
 WEIGHTS, ADAPTER = "weights", "adapter"
@@ -211,7 +212,7 @@ def layout_of(architecture: Architecture, settings: AnalyticSettings, storage: S
         embedding=None if architecture.tied else Unit("embedding", (table,)),
         layers=layers,
         tail=Unit("tail", (*head, table)),
-        aside=_tower(architecture, make),
+        aside=(*_tower(architecture, make), *_reached(settings, make)),
         quant_state=quant_state_bytes(architecture, settings),
     )
 
@@ -251,11 +252,18 @@ class _Maker:
         found: list[Tensor] = []
         for item, adapted in modules:
             found += [self.matrix(item), *([self.weight(item.outputs)] if item.bias else [])]
-            rank = self.settings.rank * item.ranks * item.experts
-            if adapted:
-                found += [self.adapter(rank, item.inputs), self.adapter(item.outputs, rank)]
-                found += [self.adapter(item.outputs)] if self.settings.adapter == "dora" else []
+            found += self.matrices(item) if adapted else []
         return found
+
+    def matrices(self, item: Linear) -> list[Tensor]:
+        """LoRA's matrices of a module, DoRA's magnitude, B's bias."""
+        rank = item.rank_of(self.settings.rank)
+        more = (self.settings.adapter == "dora") + self.settings.lora_bias
+        return [
+            self.adapter(rank, item.inputs),
+            self.adapter(item.outputs, rank),
+            *(self.adapter(item.outputs) for _ in range(more)),
+        ]
 
     def adapts(self, architecture: Architecture, item: Linear) -> bool:
         return item in architecture.targets(self.settings)
@@ -275,6 +283,17 @@ def _of_layer(architecture: Architecture, settings: AnalyticSettings, sparse: bo
         if item.reads != "tower" and (everywhere or with_experts == sparse):
             found.append((item, item in targets))
     return found
+
+
+def _reached(settings: AnalyticSettings, make: _Maker) -> tuple[Unit, ...]:
+    """What a pattern reached, layer by layer another: cut exactly, but not in a layer's buffers."""
+    if settings.reached is None or settings.full:
+        return ()
+    adapters = [Unit(item.name, tuple(make.matrices(item)), item.copies) for item in settings.reached.modules]
+    copies = [
+        Unit(own.name, (make.adapter(own.rows, own.columns),), own.copies) for own in settings.copies if own.copied
+    ]
+    return (*adapters, *copies)
 
 
 def _query_norms(architecture: Architecture) -> tuple[int, ...]:

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from workbench.errors import RecipeError
+from workbench.memory.linear import Linear
 from workbench.memory.settings import AnalyticSettings
-from workbench.memory.shapes import Architecture, Linear
+from workbench.memory.shapes import Architecture
 from workbench.memory.statics import packed_bytes
 
 STORAGES: Mapping[str, int] = {"uint8": 1, "bfloat16": 2, "float16": 2, "float32": 4}

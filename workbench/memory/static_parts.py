@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workbench.memory.figures import Part
-from workbench.memory.statics import state_bytes, weight_bytes
+from workbench.memory.statics import copied_bytes, state_bytes, weight_bytes
 from workbench.memory.step import Step
 
 WORKSPACE = 2 * (4096 * 2 * 1024 + 16 * 8 * 1024)
@@ -15,6 +15,7 @@ def static_parts(step: Step) -> tuple[Part, ...]:
     a, settings = step.architecture, step.settings
     adapter = a.adapter_parameters(settings)
     weights = weight_bytes(a, settings)
+    copied = copied_bytes(settings)
     quantised = settings.quantisation != "none"
     trained = {"trained": step.trained, "bytes": settings.trained_bytes}
     return (
@@ -27,9 +28,9 @@ def static_parts(step: Step) -> tuple[Part, ...]:
         ),
         Part(
             "adapter",
-            adapter * settings.adapter_bytes,
-            f"sum over targets of r x (in + out) x {settings.adapter_bytes}",
-            {"parameters": adapter, "r": settings.rank},
+            adapter * settings.adapter_bytes + copied,
+            f"sum over targets of r x (in + out) x {settings.adapter_bytes}" + (" + copies" if copied else ""),
+            {"parameters": adapter, "r": settings.rank, **({"copies": copied} if copied else {})},
             "PEFT keeps LoRA matrices in float32; TRL casts them to bfloat16 over quantised weights",
         ),
         Part(
@@ -81,9 +82,9 @@ def _batch_part(step: Step) -> Part:
 
 def _gradients_to_come(step: Step) -> int:
     """Bytes of gradients that are not there yet when the first layer's MLP runs backward."""
-    if not step.full:
-        return 0
     a = step.architecture
+    if not step.full:  # a copy of the embedding comes last
+        return a.vocab * a.hidden * step.embedding_bytes
     layer = (a.linear_parameters + a.parameters["experts"]) // a.layers
     early = a.tied and step.settings.method != "reward"  # the head's gradient is there from the start
     if a.experts is None:

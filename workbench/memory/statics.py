@@ -43,33 +43,36 @@ def packed_bytes(count: int, rows: int, kind: str) -> int:
 
 
 def trained_tensors(architecture: Architecture, settings: AnalyticSettings) -> Tensors:
-    """Tensors that train and get a gradient, where rows are text."""
+    """Tensors that train and get a gradient: rows of text never reach a vision tower."""
     if not settings.full:
         found: Tensors = []
         for item in architecture.targets(settings):
-            rank = settings.rank * item.ranks * item.experts
+            if item.reads == "tower" and not settings.images:
+                continue
+            rank = item.rank_of(settings.rank)
             found += [(rank, item.inputs, item.copies), (item.outputs, rank, item.copies)]
-            if settings.adapter == "dora":
-                found += [(item.outputs, 1, item.copies)]
-        return found
-    return _weights(architecture, settings.method == "reward")
+            found += [(item.outputs, 1, item.copies)] * ((settings.adapter == "dora") + settings.lora_bias)
+        return found + [(own.rows, own.columns, own.copies) for own in settings.own]
+    return _weights(architecture, settings)
 
 
-def _weights(a: Architecture, reward: bool) -> Tensors:
+def _weights(a: Architecture, settings: AnalyticSettings) -> Tensors:
+    reward = settings.method == "reward"
     found: Tensors = [(a.vocab, a.hidden, 1)]
     if reward:
         found += [(a.hidden, 1, 1)]
     elif not a.tied:
         found += [(a.vocab, a.hidden, 1)]
     for item in a.modules:
-        if item.reads != "tower":
+        if item.reads != "tower" or settings.images:
             found += [(item.experts * item.outputs, item.inputs, item.copies)]
             found += [(item.outputs, 1, item.copies)] if item.bias else []
     found += [(a.hidden, 1, (2 if a.norm == "layer" else 1) * (a.norms * a.layers + 1))]
     if a.qk_norm:
         whole = a.qk_norm == "whole"
         found += [(a.query if whole else a.head_dim, 1, a.layers), (a.key if whole else a.head_dim, 1, a.layers)]
-    return found + ([(a.vocab, 1, 1)] if a.head_bias and not reward else [])
+    found += [(a.vocab, 1, 1)] if a.head_bias and not reward else []
+    return found + ([(a.tower, 1, 1)] if settings.images and a.tower else [])
 
 
 def state_bytes(architecture: Architecture, settings: AnalyticSettings) -> int:
@@ -82,9 +85,30 @@ def state_bytes(architecture: Architecture, settings: AnalyticSettings) -> int:
     embeddings = 0
     if settings.full:
         embeddings = 1 if architecture.tied or settings.method == "reward" else 2
-    return state_of(settings.optim, tensors, settings.trained_bytes, embeddings=embeddings, device=settings.device)
+    optim, device, own = settings.optim, settings.device, settings.own
+    matrices = tensors[: len(tensors) - len(own)]
+    found = state_of(optim, matrices, settings.trained_bytes, embeddings=embeddings, device=device)
+    ends = ("embedding", "head") if optim == "muon" else ("embedding",)
+    for each in own:
+        shape, size = (each.rows, each.columns, each.copies), settings.own_bytes(each)
+        found += state_of(optim, [shape], size, embeddings=int(each.name in ends), device=device)
+    return found
 
 
 def trained_parameters(architecture: Architecture, settings: AnalyticSettings) -> int:
-    """Elements that get a gradient: rows of text never reach a vision tower."""
+    """Elements that get a gradient."""
     return sum(rows * columns * copies for rows, columns, copies in trained_tensors(architecture, settings))
+
+
+def gradient_bytes(architecture: Architecture, settings: AnalyticSettings) -> int:
+    """Bytes of all gradients, each in the type of what it belongs to."""
+    own = sum(own.elements for own in settings.own)
+    rest = (trained_parameters(architecture, settings) - own) * settings.trained_bytes
+    return rest + sum(own.elements * settings.own_bytes(own) for own in settings.own)
+
+
+def copied_bytes(settings: AnalyticSettings) -> int:
+    """Bytes of what an adapter holds beside its matrices: copies of modules, trained rows and their first values."""
+    return sum(
+        own.elements * settings.own_bytes(own) * (2 if own.in_adapter else 1) for own in settings.copies if own.copied
+    )

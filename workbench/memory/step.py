@@ -9,7 +9,7 @@ from workbench.memory.fused import applied, mlp_temporaries
 from workbench.memory.saved import Coefficients
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.shapes import Architecture
-from workbench.memory.statics import trained_parameters
+from workbench.memory.statics import gradient_bytes, trained_parameters
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,22 @@ class Step:
     @property
     def gradients(self) -> int:
         """Bytes of all gradients."""
-        return self.trained * self.settings.trained_bytes
+        return gradient_bytes(self.architecture, self.settings)
+
+    @property
+    def head_bytes(self) -> int:
+        """Bytes of an element of a trained output head; 0 where it is frozen, or is a tied embedding's copy."""
+        return self._end_bytes("head")
+
+    @property
+    def embedding_bytes(self) -> int:
+        """Bytes of an element of a trained embedding, in whole or in some of its rows; 0 where it is frozen."""
+        return self._end_bytes("embedding")
+
+    def _end_bytes(self, name: str) -> int:
+        if self.full:
+            return self.settings.weight_bytes
+        return next((self.settings.own_bytes(own) for own in self.settings.own if own.name == name), 0)
 
     @property
     def head_elements(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from workbench.errors import ModelError
 from workbench.memory.fields import positive
-from workbench.memory.shapes import Linear, module
+from workbench.memory.linear import Linear, module
 
 Tower = tuple[tuple[Linear, ...], int]
 
@@ -47,8 +47,12 @@ def _encoder(vision: Mapping[str, Any], defaults: Mapping[str, int]) -> Tower:
     """Layers of CLIP and SigLIP: four projections and a plain MLP, all with bias, and two norms."""
     h, inner = (positive(vision, name, defaults) for name in ("hidden_size", "intermediate_size"))
     layers = positive(vision, "num_hidden_layers", defaults)
-    square = [module(name, h, h, True, layers) for name in ("q_proj", "k_proj", "v_proj", "out_proj")]
-    return (*square, module("fc1", h, inner, True, layers), module("fc2", inner, h, True, layers)), layers * 4 * h
+    layer = "model.vision_tower.encoder.layers.{}."
+    square = [
+        module(f"{layer}self_attn.{name}", h, h, True, layers) for name in ("q_proj", "k_proj", "v_proj", "out_proj")
+    ]
+    up, down = module(f"{layer}mlp.fc1", h, inner, True, layers), module(f"{layer}mlp.fc2", inner, h, True, layers)
+    return (*square, up, down), layers * 4 * h
 
 
 def _patches(vision: Mapping[str, Any], defaults: Mapping[str, int]) -> tuple[int, int]:
@@ -79,7 +83,12 @@ def _gemma3(config: Mapping[str, Any], vision: Mapping[str, Any], hidden: int) -
     count, pixels = _patches(vision, SIGLIP)
     rest += pixels * h + h + count * h + 2 * h + h * hidden + h
     if vision.get("vision_use_head", True):
-        linear += (module("out_proj", h, h, True), module("fc1", h, inner, True), module("fc2", inner, h, True))
+        head = "model.vision_tower.head."
+        linear += (
+            module(f"{head}attention.out_proj", h, h, True),
+            module(f"{head}mlp.fc1", h, inner, True),
+            module(f"{head}mlp.fc2", inner, h, True),
+        )
         rest += h + 3 * h * h + 3 * h + 2 * h
     return linear, rest
 
@@ -93,7 +102,8 @@ def _llava(config: Mapping[str, Any], vision: Mapping[str, Any], hidden: int) ->
     bias = bool(config.get("multimodal_projector_bias", True))
     chosen: Any = config.get("vision_feature_layer", -2)
     inputs = h * (len(cast("list[int]", chosen)) if isinstance(chosen, list) else 1)
-    return (*linear, module("linear_1", inputs, hidden, bias), module("linear_2", hidden, hidden, bias)), rest
+    name = "model.multi_modal_projector.linear_"
+    return (*linear, module(f"{name}1", inputs, hidden, bias), module(f"{name}2", hidden, hidden, bias)), rest
 
 
 def _merged(vision: Mapping[str, Any], h: int, out: int) -> tuple[tuple[Linear, ...], int]:
@@ -103,7 +113,8 @@ def _merged(vision: Mapping[str, Any], h: int, out: int) -> tuple[tuple[Linear, 
     pixels *= positive(vision, "patch_size", QWEN) ** 2
     # their names are numbers, which LoRA's targets cannot name without naming layers too
     whole = [
-        Linear(name, merged, out_, True, 1, "tower", ("all-linear",)) for name, out_ in (("0", merged), ("2", out))
+        Linear(name, merged, out_, True, 1, "tower", ("all-linear",), path=f"model.visual.merger.mlp.{name}")
+        for name, out_ in (("0", merged), ("2", out))
     ]
     return tuple(whole), pixels * h
 
@@ -114,10 +125,10 @@ def _qwen2(config: Mapping[str, Any], vision: Mapping[str, Any], hidden: int) ->
     inner = h * positive(vision, "mlp_ratio", QWEN2)
     merger, pixels = _merged(vision, h, positive(vision, "hidden_size", QWEN2))
     linear = (
-        module("qkv", h, 3 * h, True, layers),
-        module("proj", h, h, True, layers),
-        module("fc1", h, inner, True, layers),
-        module("fc2", inner, h, True, layers),
+        module("model.visual.blocks.{}.attn.qkv", h, 3 * h, True, layers),
+        module("model.visual.blocks.{}.attn.proj", h, h, True, layers),
+        module("model.visual.blocks.{}.mlp.fc1", h, inner, True, layers),
+        module("model.visual.blocks.{}.mlp.fc2", inner, h, True, layers),
     )
     return (*linear, *merger), pixels + layers * 4 * h + 2 * h
 
@@ -128,11 +139,11 @@ def _qwen25(config: Mapping[str, Any], vision: Mapping[str, Any], hidden: int) -
     inner = positive(vision, "intermediate_size", QWEN25)
     merger, pixels = _merged(vision, h, positive(vision, "out_hidden_size", QWEN25))
     linear = (
-        module("qkv", h, 3 * h, True, layers),
-        module("proj", h, h, True, layers),
-        module("gate_proj", h, inner, True, layers),
-        module("up_proj", h, inner, True, layers),
-        module("down_proj", inner, h, True, layers),
+        module("model.visual.blocks.{}.attn.qkv", h, 3 * h, True, layers),
+        module("model.visual.blocks.{}.attn.proj", h, h, True, layers),
+        module("model.visual.blocks.{}.mlp.gate_proj", h, inner, True, layers),
+        module("model.visual.blocks.{}.mlp.up_proj", h, inner, True, layers),
+        module("model.visual.blocks.{}.mlp.down_proj", inner, h, True, layers),
     )
     return (*linear, *merger), pixels + layers * 2 * h + h
 

@@ -1,4 +1,5 @@
 /** What kernels of other tools change in the closed form: the twin of workbench/memory/fused.py. */
+import { rankOf } from './reached';
 import type { Fused } from './kernels';
 import { NOTHING, fusedOf } from './kernels';
 import type { Linear, Settings, Shapes } from './shapes';
@@ -76,7 +77,7 @@ export function loraBytes(shapes: Shapes, settings: Settings, fused: Fused): num
 export function adapterCopies(shapes: Shapes, settings: Settings, fused: Fused): number {
   const inside = joined(fused);
   const items = targetsOf(shapes, settings).filter(item => inside.has(item.name));
-  return sum(items.map(item => item.copies * settings.rank * (item.inputs + item.outputs)));
+  return sum(items.map(item => item.copies * rankOf(item, settings) * (item.inputs + item.outputs)));
 }
 
 /** Bytes above what a layer keeps while the joined MLP runs: forward, and backward. */

@@ -1,6 +1,7 @@
 /** Parts of the closed form around the output head: the twin of workbench/memory/loss_parts.py. */
 import { applied } from './fused';
 import { headGradientSum, kernelLossPart } from './fusedLoss';
+import { ownBytes, ownOf } from './reached';
 import type { Part } from './shapes';
 import { computeBytes, positionsOf, restBytes } from './shapes';
 import type { Step } from './step';
@@ -50,16 +51,19 @@ function fusedPart({ settings, shapes }: Step, w: number, c: number): Part {
   return part('loss', tile + hidden + casts + folded, formula, { scored, tile, hidden, casts, folded }, source);
 }
 
+/** Bytes of an element of a trained head or embedding; 0 where it is frozen. */
+export function endBytes({ full, settings }: Step, name: string): number {
+  const own = ownOf(settings).find(each => each.name === name);
+  return full ? settings.weight_bytes : own ? ownBytes(own, settings) : 0;
+}
+
 export function headGradientParts(step: Step): readonly Part[] {
   const { settings, shapes } = step;
-  const w = settings.weight_bytes;
-  const trained = step.full && settings.method !== 'reward';
-  const elements = trained ? step.headElements : 0;
+  const w = endBytes(step, 'head');
+  const elements = w && settings.method !== 'reward' ? step.headElements : 0;
   const kernel = applied(shapes, settings).loss;
   const tiles = settings.loss === 'fused' ? (4 + (w !== 4 ? w : 0)) * elements : 0;
   const summed = kernel && elements ? headGradientSum(step, kernel) : tiles;
-  const twice = settings.loss === 'fused' && settings.device === 'cuda' ? 1 : 2;
-  const times = (trained && shapes.tied ? twice : 0) + (step.full && settings.accumulation > 1 ? 1 : 0);
   return [
     part(
       'head gradient sum',
@@ -69,12 +73,22 @@ export function headGradientParts(step: Step): readonly Part[] {
       'the fused head sums its weight gradient in float32'
     ),
     part('head gradient', w * elements, 'V H w', { elements }, 'gradient of the output head'),
-    part(
-      'tied embedding gradient',
-      times * step.headElements * w,
-      `${times} V H w`,
-      { elements: step.headElements },
-      'a tied embedding gets a dense gradient from the input side too'
-    )
+    embeddingGradientPart(step)
   ];
+}
+
+function embeddingGradientPart(step: Step): Part {
+  const { settings, shapes } = step;
+  const rows = ownOf(settings).some(own => own.name === 'tokens');
+  const embedding = endBytes(step, 'embedding');
+  const twice = settings.loss === 'fused' && settings.device === 'cuda' ? 1 : 2;
+  const tied = step.full && settings.method !== 'reward' && shapes.tied;
+  const times = (tied ? twice : rows ? 1 : 0) + (embedding && settings.accumulation > 1 ? 1 : 0);
+  return part(
+    'tied embedding gradient',
+    times * step.headElements * (rows ? restBytes(settings) : embedding),
+    `${times} V H w`,
+    { elements: step.headElements },
+    'a tied embedding gets a dense gradient from the input side too'
+  );
 }

@@ -1,11 +1,12 @@
 /** Parts of the closed form: the twin of workbench/memory/static_parts.py and moving_parts.py. */
 import { applied } from './fused';
-import { headGradientParts, lossPart } from './lossParts';
+import { endBytes, headGradientParts, lossPart } from './lossParts';
 import { optimizerOf } from './optimizers';
-import { adaptsExperts, firstNorm, keptInputs, layerBytes, linearParameters } from './saved';
+import { copiedBytes } from './reached';
+import { adaptsExperts, keptInputs, layerBytes, linearParameters, unsavedBytes } from './saved';
 import type { Part } from './shapes';
 import { adapterBytes, computeBytes, outputBytes, restBytes, rounded, trainedBytes } from './shapes';
-import { adapterParameters, stateBytes, targetsOf, trainedTensors, weightBytes } from './statics';
+import { adapterParameters, stateBytes, trainedTensors, weightBytes } from './statics';
 import type { Step } from './step';
 import { layerBackward, layerForward, part } from './step';
 
@@ -16,6 +17,7 @@ export function staticParts(step: Step): readonly Part[] {
   const { settings, shapes } = step;
   const { quantisation } = settings;
   const adapter = adapterParameters(shapes, settings);
+  const copies = copiedBytes(settings);
   const weights = weightBytes(shapes, settings);
   const trained = { trained: step.trained, bytes: trainedBytes(settings) };
   const reference = step.full && ['dpo', 'kto'].includes(settings.method);
@@ -29,9 +31,9 @@ export function staticParts(step: Step): readonly Part[] {
     ),
     part(
       'adapter',
-      adapter * adapterBytes(settings),
-      `sum over targets of r x (in + out) x ${adapterBytes(settings)}`,
-      { parameters: adapter, r: settings.rank },
+      adapter * adapterBytes(settings) + copies,
+      `sum over targets of r x (in + out) x ${adapterBytes(settings)}` + (copies ? ' + copies' : ''),
+      { parameters: adapter, r: settings.rank, ...(copies ? { copies } : {}) },
       'PEFT keeps LoRA matrices in float32; TRL casts them to bfloat16 over quantised weights'
     ),
     part(
@@ -62,9 +64,10 @@ export function staticParts(step: Step): readonly Part[] {
 }
 
 /** Bytes of gradients that are not there yet when the first layer's MLP runs backward. */
-function gradientsToCome({ full, headElements, settings, shapes }: Step): number {
+function gradientsToCome(step: Step): number {
+  const { full, headElements, settings, shapes } = step;
   if (!full) {
-    return 0;
+    return headElements * endBytes(step, 'embedding');
   }
   const whole = Math.floor((linearParameters(shapes) + (shapes.parameters.experts ?? 0)) / shapes.layers);
   const layer = shapes.experts ? whole : whole - shapes.hidden * shapes.intermediate;
@@ -193,8 +196,8 @@ function activationsPart(step: Step, layer: number): Part {
   }
   return part(
     'activations',
-    Math.max(0, layers * layer - firstNorm(shapes, settings) * tokens),
-    'layers x (bytes a token x tokens + pairs), less the first norm where nothing below it trains',
+    Math.max(0, layers * layer - unsavedBytes(saved, shapes, settings)),
+    'layers x (bytes a token x tokens + pairs), less what nothing below trains for',
     inputs,
     saved.terms.map(term => `${term.name}: ${term.formula}`).join('; ')
   );
@@ -234,7 +237,7 @@ function optimizerTemporaries(step: Step): Part {
     const formula = `${optimizer.lists} x trained x bytes: foreach makes lists of all tensors`;
     return part(name, rounded(optimizer.lists * gradients), formula, { trained }, source);
   }
-  const widths = targetsOf(shapes, settings).map(item => Math.max(item.inputs, item.outputs) * settings.rank);
+  const widths = trainedTensors(shapes, settings).map(([rows, columns]) => rows * columns);
   const bytes = 2 * trainedBytes(settings) * (full ? step.headElements : Math.max(0, ...widths));
   return part(name, bytes, '2 x the largest trained tensor: one parameter at a time', { trained }, source);
 }

@@ -1,9 +1,10 @@
 /** What one training step keeps for its backward pass: the twin of workbench/memory/saved.py. */
 import { adapterCopies, applied, joined, loraBytes, normBytes } from './fused';
 import type { Fused } from './kernels';
+import { idleLayers, rankOf, unsaved } from './reached';
 import type { Experts, Linear, Settings, Shapes, Term } from './shapes';
 import { adapterBytes, computeBytes, outputBytes, restBytes, rounded, sum, tokensOf, trainsAll } from './shapes';
-import { adapterParameters, targetsOf } from './statics';
+import { adapted, targetsOf } from './statics';
 
 /** Bytes saved for backward: a layer and token, a layer and pair of tokens, a token behind the last layer. */
 export interface Coefficients {
@@ -13,25 +14,41 @@ export interface Coefficients {
   readonly pairMultiple: number;
   readonly constant: number;
   readonly terms: readonly Term[];
+  /** Layers that save nothing, and what the first of the others does not save: a token, and times its pairs. */
+  readonly idle: number;
+  readonly firstToken: number;
+  readonly firstPairs: number;
 }
 
 /** Bytes that one layer saves. */
 export function layerBytes(found: Coefficients, settings: Settings): number {
-  const tokens = tokensOf(settings);
+  return rounded(found.layerToken * tokensOf(settings) + pairsOf(found, settings));
+}
+
+function pairsOf(found: Coefficients, settings: Settings): number {
   const keys = Math.ceil(settings.length / found.pairMultiple) * found.pairMultiple;
-  return rounded(found.layerToken * tokens + found.layerPair * tokens * keys);
+  return found.layerPair * tokensOf(settings) * keys;
+}
+
+/** Bytes that layers do not save because nothing at or below them trains. */
+export function unsavedBytes(found: Coefficients, shapes: Shapes, settings: Settings): number {
+  const first = rounded(found.firstToken * tokensOf(settings) + found.firstPairs * pairsOf(found, settings));
+  return found.idle * layerBytes(found, settings) + (found.idle < shapes.layers ? first : 0);
 }
 
 export function coefficients(shapes: Shapes, settings: Settings): Coefficients {
   const { hidden } = shapes;
   const fused = applied(shapes, settings);
+  const [kept, between] = [attention(shapes, settings), mlp(shapes, settings, fused)];
   const terms = [
     norms(shapes, settings, fused),
-    attention(shapes, settings),
-    mlp(shapes, settings, fused),
+    kept,
+    between,
     linearInputs(shapes, settings),
     adapters(shapes, settings, fused)
   ];
+  const bytes = { attention: kept.bytes, mlp: between.bytes, norm: fused.norms ? restBytes(settings) : 4 };
+  const [firstToken, firstPairs] = unsaved(shapes, settings, targetsOf(shapes, settings), bytes);
   const products = trainsAll(settings) ? (shapes.norm === 'gemma' ? 4 : restBytes(settings)) * hidden : 0;
   return {
     layerToken: sum(terms.map(term => term.bytes)),
@@ -39,7 +56,10 @@ export function coefficients(shapes: Shapes, settings: Settings): Coefficients {
     tailToken: fused.norms ? restBytes(settings) * hidden + 4 : 4 * hidden + 4 + products,
     pairMultiple: settings.attention === 'sdpa' && settings.device === 'cuda' ? 16 : 1,
     constant: autocastCopies(shapes, settings),
-    terms
+    terms,
+    idle: idleLayers(settings),
+    firstToken,
+    firstPairs
   };
 }
 
@@ -51,19 +71,14 @@ function autocastCopies(shapes: Shapes, settings: Settings): number {
     return 2 * own;
   }
   const copied = settings.weight_bytes === 4 && settings.quantisation === 'none';
-  const adapter = adapterBytes(settings) === 4 ? adapterParameters(shapes, settings) : 0;
+  const multiplied = targetsOf(shapes, settings).filter(item => !['embedding', 'tower'].includes(item.reads));
+  const adapter = adapterBytes(settings) === 4 ? sum(multiplied.map(item => adapted(item, settings))) : 0;
   return 2 * ((copied ? linearParameters(shapes) : 0) + adapter - inside + own);
 }
 
 /** Parameters of the linear modules of all decoder layers. */
 export function linearParameters(shapes: Shapes): number {
   return (shapes.parameters.attention ?? 0) + (shapes.parameters.mlp ?? 0);
-}
-
-/** Bytes a token that the first layer's first norm does not save. */
-export function firstNorm(shapes: Shapes, settings: Settings): number {
-  const width = applied(shapes, settings).norms ? restBytes(settings) : 4;
-  return trainsAll(settings) || settings.checkpointing ? 0 : width * shapes.hidden + 4;
 }
 
 /** Bytes a token and layer that 8-bit products keep for their own backward, which checkpointing does not see. */
@@ -177,9 +192,7 @@ function inputCopies(shapes: Shapes, settings: Settings): number {
 function adapters(shapes: Shapes, settings: Settings, fused: Fused): Term {
   const own = loraBytes(shapes, settings, fused);
   const inside = joined(fused);
-  const targets = targetsOf(shapes, settings).filter(
-    item => item.reads !== 'expert' && item.reads !== 'tower' && !inside.has(item.name)
-  );
+  const targets = targetsOf(shapes, settings).filter(item => OF_LAYERS.includes(item.reads) && !inside.has(item.name));
   if (!targets.length) {
     return { name: 'lora inputs', bytes: own, formula: own ? 'w H for each kernel: its input once' : '0: no adapter' };
   }
@@ -188,8 +201,9 @@ function adapters(shapes: Shapes, settings: Settings, fused: Fused): Term {
   const shared = low ? rest === 2 : !settings.autocast && rest === 4;
   const cost = settings.autocast || low ? 2 : 4;
   const copied = targets.filter(item => !(low && item.reads === 'attention output'));
-  const every = sum(copied.map(item => item.inputs * item.copies)) / shapes.layers;
-  const ranks = (settings.rank * sum(targets.map(item => item.copies))) / shapes.layers;
+  const layers = adaptedLayers(shapes, settings);
+  const every = sum(copied.map(item => item.inputs * item.copies)) / layers;
+  const ranks = sum(targets.map(item => rankOf(item, settings) * item.copies)) / layers;
   const inputs = shared && !settings.dropout ? sharedInputs(targets, settings) : every;
   const mask = settings.device === 'cuda' ? 1 : 4;
   const dropped = settings.dropout ? mask * every : 0;
@@ -200,6 +214,20 @@ function adapters(shapes: Shapes, settings: Settings, fused: Fused): Term {
     (own ? ' + w H a kernel' : '') +
     (settings.adapter === 'dora' ? ' + what DoRA scales' : '');
   return { name: 'lora inputs', bytes: cost * (inputs + ranks) + dropped + own + scaled, formula };
+}
+
+const OF_LAYERS: readonly string[] = ['attention input', 'attention output', 'mlp input', 'product'];
+
+/** Layers over which adapters are spread evenly: those that save, or with checkpointing one of which is there. */
+function adaptedLayers(shapes: Shapes, settings: Settings): number {
+  if (!settings.reached) {
+    return shapes.layers;
+  }
+  if (settings.checkpointing) {
+    const copies = settings.reached.modules.filter(item => OF_LAYERS.includes(item.reads)).map(item => item.copies);
+    return Math.max(1, ...copies);
+  }
+  return Math.max(1, shapes.layers - idleLayers(settings));
 }
 
 function sharedInputs(targets: readonly Linear[], settings: Settings): number {

@@ -8,13 +8,15 @@ export interface Linear {
   readonly bias: boolean;
   /** How many the whole model has. */
   readonly copies: number;
-  /** The activation it multiplies: attention input, attention output, mlp input, product, expert, tower. */
+  /** The activation it multiplies: attention input, attention output, mlp input, product, expert, tower, embedding. */
   readonly reads: string;
   /** Words in LoRA's `target_modules` that adapt it, `all-linear` among them. */
   readonly targets: readonly string[];
   readonly experts: number;
   /** Multiple of LoRA's rank that each of its matrices gets. */
   readonly ranks: number;
+  /** LoRA's rank of its own; 0 takes the run's. */
+  readonly rank: number;
 }
 
 /** A mixture of experts in place of the MLP. */
@@ -57,6 +59,29 @@ export interface Shapes {
   readonly text: number;
 }
 
+/** A tensor that trains and is no matrix of LoRA: `Own` of workbench/memory/reached.py. */
+export interface Own {
+  /** `embedding`, `head`, `tokens`, `bias`, or what else was copied. */
+  readonly name: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly copies: number;
+  /** Whether it is there beside the model's own. */
+  readonly copied: boolean;
+  readonly tower: boolean;
+}
+
+/** What an adapter's patterns reach in the model. */
+export interface Reached {
+  readonly modules: readonly Linear[];
+  readonly own: readonly Own[];
+  /** The first layer in which anything trains. */
+  readonly first: number;
+  /** Activations that its adapted modules read; empty where something before the layers trains. */
+  readonly reads: readonly string[];
+  readonly lora_bias: boolean;
+}
+
 /** What a run's memory depends on: `AnalyticSettings.to_dict()` of workbench/memory/settings.py. */
 export interface Settings {
   readonly rows: number;
@@ -97,6 +122,11 @@ export interface Settings {
   readonly activation_offloading?: boolean;
   /** Type that 4-bit weights are packed into: FSDP2 cuts floating ones only. */
   readonly bnb_4bit_quant_storage?: string;
+  /** What an adapter trains, where it is more than modules by their names. */
+  readonly reached?: Reached | null;
+  /** Images in every row, and tokens of one where its size is free. */
+  readonly images?: number;
+  readonly image_tokens?: number;
 }
 
 /** One reason memory is used, with the formula its bytes follow from. */

@@ -8,6 +8,7 @@
 import { estimate } from './analytic';
 import { byKind } from './kinds';
 import { optimizerOf } from './optimizers';
+import { copiesOf, elementsOf } from './reached';
 import { adapterParameters } from './statics';
 import type { Estimate, Interval, Part, Peak, Settings, Shapes } from './shapes';
 import { computeBytes, restBytes, rounded, sum, trainedBytes, UnknownError } from './shapes';
@@ -159,7 +160,8 @@ function spreadLayout(shapes: Shapes, settings: Settings, spread: Spread, alone:
   const storage = storageOf(settings, strategy);
   const layout = layoutOf(shapes, settings, storage, strategy);
   const unpacked = layoutOf(shapes, { ...settings, quantisation: 'none' }, storage, strategy);
-  if (total(unpacked, numel) !== shapes.total + adapterParameters(shapes, settings)) {
+  const copies = copiesOf(settings).filter(own => own.copied);
+  if (total(unpacked, numel) !== shapes.total + adapterParameters(shapes, settings) + sum(copies.map(elementsOf))) {
     throw new UnknownError(`Sharding of ${shapes.family} is not estimated.`);
   }
   const bytes = (name: string): number => sum(alone.parts.filter(part => part.name === name).map(part => part.bytes));

@@ -1,4 +1,5 @@
 /** Tensors of a model in the groups that sharding moves together: the twin of workbench/memory/sharding_layout.py. */
+import { copiesOf, rankOf, vectorsOf } from './reached';
 import { isCut, isPacked, packedShape, quantStateBytes } from './shardingPacked';
 import { targetsOf } from './statics';
 import type { Linear, Settings, Shapes } from './shapes';
@@ -141,7 +142,7 @@ export function layoutOf(shapes: Shapes, settings: Settings, storage: Storage, s
     embedding: shapes.tied ? null : { tensors: [table], count: 1 },
     layers: [unit(false, shapes.layers - sparse), unit(true, sparse)].filter(found => found.count),
     tail: { tensors: [...head, ...(shapes.head_bias ? [make.weight(shapes.vocab)] : []), table], count: 1 },
-    aside: tower(shapes, make),
+    aside: [...tower(shapes, make), ...reached(settings, make)],
     stateBytes: 0,
     temporaryBytes: 0,
     accumulation: 1,
@@ -178,9 +179,14 @@ class Maker {
     if (!this.targets.includes(item)) {
       return found;
     }
-    const rank = this.settings.rank * item.ranks * item.experts;
-    const magnitude = this.settings.adapter === 'dora' ? [this.adapter(item.outputs, 1)] : [];
-    return [...found, this.adapter(rank, item.inputs), this.adapter(item.outputs, rank), ...magnitude];
+    return [...found, ...this.matrices(item)];
+  }
+
+  /** LoRA's matrices of a module, DoRA's magnitude, B's bias. */
+  matrices(item: Linear): readonly Tensor[] {
+    const rank = rankOf(item, this.settings);
+    const vectors = Array.from({ length: vectorsOf(this.settings) }, () => this.adapter(item.outputs, 1));
+    return [this.adapter(rank, item.inputs), this.adapter(item.outputs, rank), ...vectors];
   }
 
   private matrix(item: Linear): Tensor {
@@ -193,10 +199,22 @@ class Maker {
       : this.weight(item.outputs, item.inputs);
   }
 
-  private adapter(rows: number, columns: number): Tensor {
+  adapter(rows: number, columns: number): Tensor {
     const { computed, trained } = this.storage;
     return { rows, columns, part: 'adapter', trained: true, stored: trained, computed };
   }
+}
+
+/** What a pattern reached, which differs from layer to layer: cut exactly, but not counted with its layer's buffers. */
+function reached(settings: Settings, make: Maker): readonly Unit[] {
+  if (!settings.reached || trainsAll(settings)) {
+    return [];
+  }
+  const adapters = settings.reached.modules.map(item => ({ tensors: make.matrices(item), count: item.copies }));
+  const copies = copiesOf(settings)
+    .filter(own => own.copied)
+    .map(own => ({ tensors: [make.adapter(own.rows, own.columns)], count: own.copies }));
+  return [...adapters, ...copies];
 }
 
 function ofLayer(shapes: Shapes, sparse: boolean): readonly Linear[] {

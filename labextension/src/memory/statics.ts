@@ -2,12 +2,16 @@
 import { optimizerOf, stateOf } from './optimizers';
 import type { Trained } from './optimizers';
 import type { Linear, Settings, Shapes } from './shapes';
+import { elementsOf, ownBytes, ownOf, rankOf, vectorsOf } from './reached';
 import { restBytes, sum, trainedBytes, trainsAll, UnknownError } from './shapes';
 
 /** Linear modules that get a LoRA adapter. */
 export function targetsOf(shapes: Shapes, settings: Settings): readonly Linear[] {
   if (trainsAll(settings)) {
     return [];
+  }
+  if (settings.reached) {
+    return settings.reached.modules;
   }
   const names = typeof settings.targets === 'string' ? [settings.targets] : settings.targets;
   const unknown = names.find(name => !shapes.modules.some(item => item.targets.includes(name)));
@@ -26,9 +30,10 @@ export function adapterParameters(shapes: Shapes, settings: Settings): number {
   return sum(targetsOf(shapes, settings).map(item => adapted(item, settings)));
 }
 
-function adapted(item: Linear, settings: Settings): number {
-  const magnitude = settings.adapter === 'dora' ? item.outputs : 0;
-  return item.copies * (settings.rank * item.ranks * item.experts * (item.inputs + item.outputs) + magnitude);
+/** Elements that adapt all copies of a linear module. */
+export function adapted(item: Linear, settings: Settings): number {
+  const vectors = vectorsOf(settings) * item.outputs;
+  return item.copies * (rankOf(item, settings) * (item.inputs + item.outputs) + vectors);
 }
 
 /** Bytes of the base weights, with what their quantisation needs. */
@@ -54,22 +59,22 @@ export function packedBytes(item: Linear, kind: string): number {
   return Math.floor((count + 1) / 2) + blocks + 4 * Math.ceil(blocks / 256) + 4 * (256 + 16 + 1);
 }
 
-/** Tensors that train and get a gradient, where rows are text. */
+/** Tensors that train and get a gradient: rows of text never reach a vision tower. */
 export function trainedTensors(shapes: Shapes, settings: Settings): readonly Trained[] {
   if (trainsAll(settings)) {
-    return weightTensors(shapes, settings.method === 'reward');
+    return weightTensors(shapes, settings);
   }
-  return targetsOf(shapes, settings).flatMap(item => {
-    const rank = settings.rank * item.ranks * item.experts;
-    const made: Trained[] = [
-      [rank, item.inputs, item.copies],
-      [item.outputs, rank, item.copies]
-    ];
-    return settings.adapter === 'dora' ? [...made, [item.outputs, 1, item.copies] as const] : made;
+  const reached = targetsOf(shapes, settings).filter(item => settings.images || item.reads !== 'tower');
+  const matrices = reached.flatMap(item => {
+    const rank = rankOf(item, settings);
+    const vectors = Array.from({ length: vectorsOf(settings) }, (): Trained => [item.outputs, 1, item.copies]);
+    return [[rank, item.inputs, item.copies] as const, [item.outputs, rank, item.copies] as const, ...vectors];
   });
+  return [...matrices, ...ownOf(settings).map((own): Trained => [own.rows, own.columns, own.copies])];
 }
 
-function weightTensors(shapes: Shapes, reward: boolean): readonly Trained[] {
+function weightTensors(shapes: Shapes, settings: Settings): readonly Trained[] {
+  const reward = settings.method === 'reward';
   const { head_dim: dim, heads, hidden, kv_heads: kvHeads, layers, vocab } = shapes;
   const found: Trained[] = [[vocab, hidden, 1]];
   if (reward) {
@@ -77,7 +82,7 @@ function weightTensors(shapes: Shapes, reward: boolean): readonly Trained[] {
   } else if (!shapes.tied) {
     found.push([vocab, hidden, 1]);
   }
-  for (const item of shapes.modules.filter(each => each.reads !== 'tower')) {
+  for (const item of shapes.modules.filter(each => settings.images || each.reads !== 'tower')) {
     found.push([item.experts * item.outputs, item.inputs, item.copies]);
     if (item.bias) {
       found.push([item.outputs, 1, item.copies]);
@@ -88,7 +93,10 @@ function weightTensors(shapes: Shapes, reward: boolean): readonly Trained[] {
     const whole = shapes.qk_norm === 'whole';
     found.push([whole ? heads * dim : dim, 1, layers], [whole ? kvHeads * dim : dim, 1, layers]);
   }
-  return shapes.head_bias && !reward ? [...found, [vocab, 1, 1]] : found;
+  if (shapes.head_bias && !reward) {
+    found.push([vocab, 1, 1]);
+  }
+  return settings.images && shapes.tower ? [...found, [shapes.tower, 1, 1]] : found;
 }
 
 /** Elements that get a gradient. */
@@ -101,5 +109,26 @@ export function stateBytes(shapes: Shapes, settings: Settings): number {
   const untied = shapes.tied || settings.method === 'reward' ? 1 : 2;
   const embeddings = trainsAll(settings) ? untied : 0;
   const tensors = trainedTensors(shapes, settings);
-  return stateOf(optimizerOf(settings.optim), tensors, trainedBytes(settings), embeddings, settings.device);
+  const own = ownOf(settings);
+  const { device, optim } = settings;
+  const optimizer = optimizerOf(optim);
+  const ends = optim === 'muon' ? ['embedding', 'head'] : ['embedding'];
+  const beside = own.map(each =>
+    stateOf(
+      optimizer,
+      [[each.rows, each.columns, each.copies]],
+      ownBytes(each, settings),
+      ends.includes(each.name) ? 1 : 0,
+      device
+    )
+  );
+  const matrices = tensors.slice(0, tensors.length - own.length);
+  return stateOf(optimizer, matrices, trainedBytes(settings), embeddings, device) + sum(beside);
+}
+
+/** Bytes of all gradients, each in the type of what it belongs to. */
+export function gradientBytes(shapes: Shapes, settings: Settings): number {
+  const own = ownOf(settings);
+  const rest = trainedParameters(shapes, settings) - sum(own.map(elementsOf));
+  return rest * trainedBytes(settings) + sum(own.map(each => elementsOf(each) * ownBytes(each, settings)));
 }

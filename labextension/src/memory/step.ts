@@ -3,8 +3,8 @@ import { applied, mlpTemporaries } from './fused';
 import type { Coefficients } from './saved';
 import { adaptsExperts } from './saved';
 import type { Part, Settings, Shapes } from './shapes';
-import { adapterBytes, computeBytes, outputBytes, restBytes, tokensOf, trainedBytes, trainsAll } from './shapes';
-import { targetsOf, trainedParameters } from './statics';
+import { adapterBytes, computeBytes, outputBytes, restBytes, tokensOf, trainsAll } from './shapes';
+import { gradientBytes, targetsOf, trainedParameters } from './statics';
 
 /** Everything the parts are computed from; sizes in bytes. */
 export interface Step {
@@ -27,7 +27,7 @@ export function stepOf(shapes: Shapes, settings: Settings, saved: Coefficients):
     tokens: tokensOf(settings),
     full: trainsAll(settings),
     trained,
-    gradients: trained * trainedBytes(settings),
+    gradients: gradientBytes(shapes, settings),
     headElements: shapes.vocab * shapes.hidden
   };
 }
