@@ -8,15 +8,16 @@ kernels/cross_entropy_loss.py.
 from __future__ import annotations
 
 from workbench.memory.figures import Part
-from workbench.memory.kernels import LossKernel
+from workbench.memory.kernels import Fused, LossKernel
 from workbench.memory.step import Step
 
 CHUNK_TARGET = 4 * 2**30
 """Most bytes of float32 logits in one of Unsloth's chunks; half of the free memory where that is less."""
 
 
-def kernel_loss_part(step: Step, kernel: LossKernel) -> Part:
-    """Head and loss where a kernel of another tool computes both."""
+def kernel_loss_part(step: Step, fused: Fused) -> Part:
+    """Head and loss in one kernel of another tool; or the last norm's backward, where that needs more."""
+    kernel = fused.loss
     a, settings, tokens = step.architecture, step.settings, step.settings.tokens
     w, c = settings.rest_bytes, settings.compute_bytes
     rows = chunk_rows(kernel, tokens, a.vocab, a.hidden)
@@ -29,10 +30,12 @@ def kernel_loss_part(step: Step, kernel: LossKernel) -> Part:
     # hidden states and their gradient; a copy of both where products have another type
     hidden = (2 * w + (2 * c if kernel == "cut" and c != w else 0)) * a.hidden * tokens
     copy = 2 * step.head_elements if c != w else 0
+    # transformers' norm has its gradient in float32 five times over for a moment
+    norm = 0 if fused.norms or a.norm == "layer" else 20 * a.hidden * tokens
     return Part(
         "loss",
-        logits + hidden + copy,
-        formula + " + 2 w H tokens" + (" + 2 V H" if copy else ""),
+        max(logits + hidden + copy, norm),
+        f"{formula} + 2 w H tokens{' + 2 V H' if copy else ''}" + (", at least 20 H tokens" if norm else ""),
         {"vocab": a.vocab, "tokens": tokens, "chunk": rows},
         SAYS[kernel],
     )

@@ -18,9 +18,9 @@ def loss_part(step: Step) -> Part:
     if settings.method == "reward":
         source = "one score a row from the last hidden states"
         return Part("loss", 2 * w * a.hidden * settings.tokens, "2 w H tokens", {"tokens": settings.tokens}, source)
-    kernel = applied(a, settings).loss
-    if kernel:
-        return kernel_loss_part(step, kernel)
+    fused = applied(a, settings)
+    if fused.loss:
+        return kernel_loss_part(step, fused)
     if settings.loss == "logits":
         head_copy = 2 * step.head_elements if c != w else 0
         return Part(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.memory.figures import Part
 from workbench.memory.fused import applied
 from workbench.memory.loss_parts import embedding_gradient_part, head_gradient_parts, loss_part
+from workbench.memory.offloaded import offloaded_part
 from workbench.memory.optimizers import optimizer_of
 from workbench.memory.saved import kept_inputs
 from workbench.memory.settings import rounded
@@ -103,7 +104,7 @@ def _activations_part(step: Step, layer: int) -> Part:
         **{term.name: term.bytes for term in saved.terms},
     }
     if settings.activation_offloading:
-        return _offloaded(step, layer)
+        return offloaded_part(step)
     if settings.checkpointing:
         own = kept_inputs(a, settings) + (settings.compute_bytes * a.query if settings.quantisation == "int8" else 0)
         kept = a.layers * (settings.rest_bytes * a.hidden + own) * settings.tokens
@@ -113,23 +114,6 @@ def _activations_part(step: Step, layer: int) -> Part:
     source = "; ".join(f"{term.name}: {term.formula}" for term in saved.terms) or saved.kind
     formula = "layers x (bytes a token x tokens + pairs), less what nothing below trains for"
     return Part("activations", max(0, a.layers * layer - unsaved), formula, inputs, source)
-
-
-def _offloaded(step: Step, layer: int) -> Part:
-    """What of the kept activations is on the device, where they wait in host memory."""
-    a, settings = step.architecture, step.settings
-    stays = applied(a, settings).stays
-    largest = settings.rest_bytes * a.hidden
-    if not settings.checkpointing:
-        largest = max(largest, settings.output_bytes * a.intermediate)
-    whole = a.layers * (largest * settings.tokens if settings.checkpointing else layer)
-    return Part(
-        "activations",
-        min(whole, stays * largest * settings.tokens),
-        f"{stays} x w tokens x {'hidden' if settings.checkpointing else 'intermediate'}",
-        {"layers": a.layers, "tokens": settings.tokens, "stays": stays},
-        "kept tensors wait in host memory; so many are on the device at once",
-    )
 
 
 def optimizer_temporaries(step: Step) -> Part:

@@ -241,7 +241,7 @@ class AnalyticSettings:
             optim=str(recipe.get("optim", "adamw_torch")),
             device=plan.device,
             attention=plan.attention,
-            loss="logits" if plain else "fused",
+            loss="fused" if plan.loop == "trainer" else "logits",
             weight_bytes=4 if plan.dtype == "float32" else 2,
             autocast=plan.autocast,
             masked=plan.padded or plan.packed,

@@ -14,7 +14,8 @@ const SAYS: Readonly<Record<Exclude<LossKernel, ''>, string>> = {
   'in place': "Unsloth's kernel overwrites the logits with their gradient"
 };
 
-export function kernelLossPart(step: Step, kernel: Exclude<LossKernel, ''>): Part {
+/** Head and loss in one kernel; or the last norm's backward, where that needs more. */
+export function kernelLossPart(step: Step, kernel: Exclude<LossKernel, ''>, norms: boolean): Part {
   const { settings, shapes, tokens } = step;
   const { hidden, vocab } = shapes;
   const w = restBytes(settings);
@@ -29,10 +30,11 @@ export function kernelLossPart(step: Step, kernel: Exclude<LossKernel, ''>): Par
   const [bytes, formula] = logits[kernel];
   const states = (2 * w + (kernel === 'cut' && c !== w ? 2 * c : 0)) * hidden * tokens;
   const copy = c !== w ? 2 * step.headElements : 0;
+  const norm = norms || shapes.norm === 'layer' ? 0 : 20 * hidden * tokens;
   return part(
     'loss',
-    bytes + states + copy,
-    formula + ' + 2 w H tokens' + (copy ? ' + 2 V H' : ''),
+    Math.max(bytes + states + copy, norm),
+    `${formula} + 2 w H tokens${copy ? ' + 2 V H' : ''}` + (norm ? ', at least 20 H tokens' : ''),
     { vocab, tokens, chunk: rows },
     SAYS[kernel]
   );

@@ -17,9 +17,9 @@ export function lossPart(step: Step): Part {
     const source = 'one score a row from the last hidden states';
     return part('loss', 2 * w * shapes.hidden * tokens, '2 w H tokens', { tokens }, source);
   }
-  const kernel = applied(shapes, settings).loss;
-  if (kernel) {
-    return kernelLossPart(step, kernel);
+  const fused = applied(shapes, settings);
+  if (fused.loss) {
+    return kernelLossPart(step, fused.loss, fused.norms);
   }
   if (settings.loss !== 'logits') {
     return fusedPart(step, w, computeBytes(settings));

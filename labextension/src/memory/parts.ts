@@ -2,10 +2,11 @@
 import { applied } from './fused';
 import { endBytes, headGradientParts, lossPart } from './lossParts';
 import { optimizerOf } from './optimizers';
+import { offloadedPart } from './offloaded';
 import { copiedBytes } from './reached';
 import { adaptsExperts, keptInputs, layerBytes, linearParameters, unsavedBytes } from './saved';
 import type { Part } from './shapes';
-import { adapterBytes, computeBytes, outputBytes, restBytes, rounded, trainedBytes } from './shapes';
+import { adapterBytes, computeBytes, restBytes, rounded, trainedBytes } from './shapes';
 import { adapterParameters, stateBytes, trainedTensors, weightBytes } from './statics';
 import type { Step } from './step';
 import { layerBackward, layerForward, part } from './step';
@@ -181,7 +182,7 @@ function activationsPart(step: Step, layer: number): Part {
   const terms = Object.fromEntries(saved.terms.map(term => [term.name, term.bytes]));
   const inputs = { layers, tokens, pair: saved.layerPair, 'bytes a token': saved.layerToken, ...terms };
   if (settings.activation_offloading) {
-    return offloadedPart(step, layer);
+    return offloadedPart(step);
   }
   if (settings.checkpointing) {
     const output = settings.quantisation === 'int8' ? computeBytes(settings) * shapes.heads * shapes.head_dim : 0;
@@ -200,23 +201,6 @@ function activationsPart(step: Step, layer: number): Part {
     'layers x (bytes a token x tokens + pairs), less what nothing below trains for',
     inputs,
     saved.terms.map(term => `${term.name}: ${term.formula}`).join('; ')
-  );
-}
-
-/** What of the kept activations is on the device, where they wait in host memory. */
-function offloadedPart({ settings, shapes, tokens }: Step, layer: number): Part {
-  const { layers } = shapes;
-  const { checkpointing } = settings;
-  const { stays } = applied(shapes, settings);
-  const hidden = restBytes(settings) * shapes.hidden;
-  const largest = checkpointing ? hidden : Math.max(hidden, outputBytes(settings) * shapes.intermediate);
-  const whole = layers * (checkpointing ? largest * tokens : layer);
-  return part(
-    'activations',
-    Math.min(whole, stays * largest * tokens),
-    `${stays} x w tokens x ${checkpointing ? 'hidden' : 'intermediate'}`,
-    { layers, tokens, stays },
-    'kept tensors wait in host memory; so many are on the device at once'
   );
 }
 

@@ -247,6 +247,10 @@ GROUPED = {aten._grouped_mm.default: _grouped}
 """Source: torch 2.13, ATen/native/cuda/GroupedBlas.cpp (other types go through one matrix product a group)."""
 
 
+UNPADDED = {aten.all.default: lambda func, args, kwargs: torch.tensor(True)}
+"""Without padding a mask is all true, and flash attention gets none (transformers 5.23, flash_attention_mask)."""
+
+
 def masks(padded: bool) -> list[Any]:
     """Whether a padding mask has zeros, which decides if attention needs one; meta tensors cannot say."""
     from transformers import masking_utils

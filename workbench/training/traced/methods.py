@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from workbench.errors import RecipeError
+from workbench.memory.kernels import fused_of
 from workbench.memory.plan import Plan
 from workbench.training.traced import models
 from workbench.training.traced.between import evaluation_arguments
@@ -65,7 +66,7 @@ def trainer_class(plan: Plan, recorder: Recorder) -> Any:
     """
     found = _class(plan.method, "Trainer")
     rows = METHODS[plan.method].rows
-    if plan.loop == "transformers":
+    if plan.loop == "transformers" or fused_of(plan.kernels).loss:
         from transformers import Trainer
 
         plain = {"compute_loss": _whole_logits, "prediction_step": Trainer.prediction_step}

@@ -70,7 +70,7 @@ def named_modules(recorder: Recorder, model: Any) -> Iterator[None]:
     from torch.nn.modules import module as hooks
 
     names = {id(part): name for name, part in model.named_modules()}
-    backbone = id(_backbone(model))
+    below = id(backbone(model))
 
     def enter(part: Any, args: Any) -> None:
         recorder.modules.append(names.get(id(part), ""))
@@ -78,7 +78,7 @@ def named_modules(recorder: Recorder, model: Any) -> Iterator[None]:
     def leave(part: Any, args: Any, out: Any) -> None:
         if recorder.modules:
             recorder.modules.pop()
-        if id(part) == backbone:
+        if id(part) == below:
             hidden = out[0] if isinstance(out, tuple) else getattr(out, "last_hidden_state", None)
             if isinstance(hidden, torch.Tensor) and hidden.requires_grad:
                 hidden.register_hook(lambda gradient: _loss_is_done(recorder))
@@ -91,7 +91,8 @@ def named_modules(recorder: Recorder, model: Any) -> Iterator[None]:
             handle.remove()
 
 
-def _backbone(model: Any) -> Any:
+def backbone(model: Any) -> Any:
+    """The part of a language model below its head, without PEFT's wrapper."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     return getattr(inner, getattr(inner, "base_model_prefix", ""), inner)
 

@@ -19,7 +19,7 @@ import torch
 from workbench.errors import RecipeError
 from workbench.memory.optimizers import CODE_BOOK, OPTIMIZERS
 from workbench.memory.plan import Plan
-from workbench.training.traced import cuda, models, sparse
+from workbench.training.traced import cuda, kernels, models, sparse
 from workbench.training.traced.autocast import autocast_for_meta
 from workbench.training.traced.naming import named_modules
 from workbench.training.traced.plain_loop import PlainLoop
@@ -43,12 +43,7 @@ def record(plan: Plan) -> Recorder:
             remedy="The formula (method='analytic') knows it.",
             code="WB810",
         )
-    if plan.kernels or plan.activation_offloading:
-        raise RecipeError(
-            "Steps with kernels of other tools are not traced.",
-            remedy="The formula (method='analytic') knows them.",
-            code="WB810",
-        )
+    kernels.check_traceable(plan)
     recorder = _recorder(plan)
     model = models.of_plan(plan, recorder.notes)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -61,8 +56,11 @@ def record(plan: Plan) -> Recorder:
             model.config._attn_implementation = "flash_attention_2"
         if plan.device == "cuda":
             stack.enter_context(cuda.cuda_paths(plan.padded))
+        for patch in kernels.patches(plan, recorder):
+            stack.enter_context(patch)
         loop = PlainLoop(plan, model) if plan.loop == "plain" else TrainerLoop(plan, model, Path(folder))
         loop.prepare(recorder)
+        kernels.substitute(plan, loop.model, recorder.notes)
         if plan.images:
             add_images(plan, loop.model)
         stack.enter_context(named_modules(recorder, loop.model))
@@ -81,6 +79,8 @@ def _recorder(plan: Plan) -> Recorder:
     if plan.device == "cuda":
         recorder.scratch = {"forward": cuda.WORKSPACE, "autograd": cuda.WORKSPACE}
     recorder.answers.update(cuda.GROUPED)
+    if not plan.padded:
+        recorder.answers.update(cuda.UNPADDED)
     return recorder
 
 

@@ -20,6 +20,7 @@ from workbench.training.traced.between import (
     sampling_callback,
 )
 from workbench.training.traced.building import Building
+from workbench.training.traced.kernels import offloads_by_trl
 from workbench.training.traced.methods import config_of, reference, trainer_class
 from workbench.training.traced.naming import name_trainer_phases, see_model, tensors_of
 from workbench.training.traced.online import separate_reference
@@ -68,6 +69,12 @@ class TrainerLoop:
         if plan.device == "cpu" and plan.method not in ONLINE:
             self.trainer.data_collator = _moved(self.trainer.data_collator)
         self.model = self.trainer.model
+        if plan.loop == "transformers" and plan.quantisation:
+            _widened(self.model)
+        if offloads_by_trl(plan):
+            from trl.models.activation_offloading import get_act_offloading_ctx_manager
+
+            self.trainer.maybe_activation_offload_context = get_act_offloading_ctx_manager(self.model)
 
     def _adapter_values(self) -> dict[str, Any]:
         task = "SEQ_CLS" if self.plan.method == "reward" else "CAUSAL_LM"
@@ -107,6 +114,13 @@ class TrainerLoop:
         if self.plan.generator == "vllm":
             self.trainer.use_vllm = True  # scores what another engine sampled
         self.trainer.train()
+
+
+def _widened(model: Any) -> None:
+    """Adapters in PEFT's float32: only TRL's own trainer casts them over quantised weights."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
 
 
 def reward(completions: list[Any], **_: Any) -> list[float]:
