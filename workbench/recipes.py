@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, cast
 
+from workbench.adapters import (
+    LORA_FIELDS,
+    QUANTISATIONS,
+    Adapter,
+    check_pair,
+    checked_adapter,
+    name_of,
+    peft_of,
+    unread,
+)
 from workbench.errors import RecipeError
 from workbench.options import MaskOptions, RowOptions
 from workbench.types import Packing, TrainOn
 
-Adapter = Literal["lora", "none"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -77,7 +87,11 @@ class Recipe:
 
     Attributes:
         model: Path or hub id; `tiny-llama` is the embedded model.
-        adapter: `lora`, or `none` for full fine-tuning.
+        adapter: `lora`, `qlora`, `dora`, `rslora`, or `none` (also `full`) for full fine-tuning; or any config of PEFT
+            as a mapping with `peft_type`, which then says all: r, lora_alpha, lora_dropout and target_modules, which
+            the words read, are not read.
+        quantisation: Of the linear modules' weights, which an adapter is trained over: `none`, `nf4` or `int8`. `qlora`
+            is nf4 by itself, with everything that is not quantised in float32.
         template: Registry name, path of a .jinja file or tokenizer; None where rows need no template.
         tokenizer: Path or hub id; None takes the model's.
         mask: What is trained, beside train_on.
@@ -96,6 +110,7 @@ class Recipe:
     lora_alpha: int = 32
     lora_dropout: float = 0.0
     target_modules: str | tuple[str, ...] = "all-linear"
+    quantisation: str = "none"
     data: DataSpec = DataSpec()
     template: str | None = None
     tokenizer: str | None = None
@@ -121,6 +136,7 @@ class Recipe:
     save_steps: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "adapter", checked_adapter(self.adapter))
         for name, (kinds, want) in KINDS.items():
             value = getattr(self, name)
             fits = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
@@ -135,6 +151,41 @@ class Recipe:
         _require(self.epochs > 0, "epochs", self.epochs, "above 0")
         for name, allowed in CHOICES.items():
             _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
+        check_pair(self.adapter, self.quantisation)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Of LoRA's fields those that say something and are not read, because the adapter is a mapping."""
+        return unread(self.adapter, self._lora_fields)
+
+    @property
+    def _lora_fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in LORA_FIELDS}
+
+    @property
+    def peft(self) -> dict[str, Any] | None:
+        """PEFT's config of the adapter as a mapping; None where all weights train."""
+        return peft_of(self.adapter, self._lora_fields)
+
+    @property
+    def full(self) -> bool:
+        """Whether all weights train."""
+        return self.adapter == "none"
+
+    @property
+    def quantised(self) -> str:
+        """Quantisation of the weights, the adapter's word taken into account: `none`, `nf4` or `int8`."""
+        return "nf4" if self.adapter == "qlora" else self.quantisation
+
+    @property
+    def float32_rest(self) -> bool:
+        """Whether what is not quantised is float32, as PEFT's prepare_model_for_kbit_training makes it."""
+        return self.adapter == "qlora"
+
+    @property
+    def adapter_name(self) -> str:
+        """The adapter in a few words: `lora r16`, `IA3 over int8`, `full`."""
+        return name_of(self.adapter, self.quantisation, self.r)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
@@ -158,13 +209,26 @@ class Recipe:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         values["data"], values["mask"] = self.data.to_dict(), self.mask.changed()
         values["chat_template_kwargs"] = dict(self.chat_template_kwargs)
+        if isinstance(self.adapter, Mapping):
+            values["adapter"] = deepcopy(dict(self.adapter))
         if isinstance(self.target_modules, tuple):
             values["target_modules"] = list(self.target_modules)
         return values
 
     def with_(self, **changes: Any) -> Recipe:
-        """A copy with some fields changed, checked like new ones."""
-        return replace(self, **_checked(changes, type(self), "recipe"))
+        """A copy with some fields changed, checked like new ones.
+
+        Raises:
+            RecipeError: As `from_dict`; WB402 for a field of LoRA that a mapping for an adapter does not read.
+        """
+        made = replace(self, **_checked(changes, type(self), "recipe"))
+        for name in unread(made.adapter, changes):
+            raise RecipeError(
+                f"{name}={changes[name]!r} is not read: the adapter is a mapping, which says all.",
+                remedy="Change it there: with_(adapter={…}).",
+                code="WB402",
+            )
+        return made
 
 
 _TEXT, _WHOLE, _NUMBER, _FLAG = (str,), (int,), (int, float), (bool,)
@@ -184,7 +248,7 @@ def _kinds(kinds: tuple[type, ...], names: str) -> dict[str, tuple[tuple[type, .
 
 
 KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    **_kinds(_TEXT, "model method adapter packing precision train_on lr_scheduler_type optim"),
+    **_kinds(_TEXT, "model method quantisation packing precision train_on lr_scheduler_type optim"),
     **_kinds((*_TEXT, *_NONE), "revision template tokenizer"),
     **_kinds(_WHOLE, "r lora_alpha per_device_train_batch_size gradient_accumulation_steps logging_steps"),
     **_kinds(_WHOLE, "warmup_steps seed"),
@@ -200,7 +264,7 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "method": ("sft",),
-    "adapter": ("lora", "none"),
+    "quantisation": QUANTISATIONS,
     "packing": ("none", "bfd"),
     "precision": ("auto", "float32", "bfloat16"),
     "train_on": ("assistant", "last_assistant", "completion", "all"),

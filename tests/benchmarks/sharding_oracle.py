@@ -89,7 +89,7 @@ def _model(case):
         if case.checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if case.storage:
-        quantise(model, "nf4", case.storage)
+        quantise(model, "nf4", torch.bfloat16, case.storage)
     if case.lora:
         model = peft.get_peft_model(
             model, peft.LoraConfig(task_type="CAUSAL_LM", r=case.lora, target_modules="all-linear")

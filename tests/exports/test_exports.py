@@ -35,6 +35,7 @@ CHANGES = {
     "lora_alpha": 9,
     "lora_dropout": 0.25,
     "target_modules": ("q_proj",),
+    "quantisation": "int8",
     "max_length": 33,
     "packing": "bfd",
     "learning_rate": 3e-6,
@@ -222,8 +223,8 @@ def test_all_refused_fields_are_named_at_once(model, tmp_path):
 
 def test_a_field_is_refused_only_where_the_table_says_so():
     for table, refused in (
-        (AXOLOTL, {"optim", "lr_scheduler_type", "warmup_steps"}),
-        (TRL, {"optim", "lr_scheduler_type", "tokenizer"}),
+        (AXOLOTL, {"optim", "lr_scheduler_type", "warmup_steps", "adapter"}),
+        (TRL, {"optim", "lr_scheduler_type", "tokenizer", "adapter"}),
     ):
         assert {name for name, entry in table.items() if entry.limit} == refused
 

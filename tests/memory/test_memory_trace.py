@@ -9,7 +9,7 @@ import pytest
 from workbench.errors import ModelError, RecipeError, RunError
 from workbench.memory.alloc_conf import MIB, Settings
 from workbench.memory.architecture import of_model, read_config
-from workbench.memory.plan import Plan, adapter_of
+from workbench.memory.plan import Plan
 from workbench.memory.presets import PRESETS
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.trace import Trace, layer_name
@@ -68,7 +68,7 @@ def test_a_plan_trains_what_the_recipe_says():
     full = Plan.of(Recipe(adapter="none"), TINY, [[9, 5]])
     assert (full.dtype, full.adapter, full.padded) == ("float32", None, True)
     assert Plan.of(Recipe(), TINY, [[4]], device="cpu").autocast is False
-    assert adapter_of(Recipe(adapter="none")) is None
+    assert Recipe(adapter="none").peft is None
     assert Plan(**json.loads(json.dumps(lora.to_dict()))).to_dict() == lora.to_dict()
 
 
@@ -350,7 +350,7 @@ def test_a_recipe_file_needs_no_data_and_no_weights(tmp_path):
     assert word.trace.live == made.trace.live
     full = estimate_file(recipe_file(tmp_path, adapter="full"), 64, method="trace")
     assert "adapter" not in full.trace.peak.parts
-    with pytest.raises(RecipeError, match=r"'galore'.*WB810"):
+    with pytest.raises(RecipeError, match=r"'galore'.*WB402"):
         estimate_file(recipe_file(tmp_path, adapter="galore"), 64, method="trace")
 
 

@@ -41,22 +41,23 @@ def read_file(path: str | Path, changes: Mapping[str, Any] | None = None) -> Rec
     """Read recipe.yaml, or a config of axolotl, LLaMA-Factory or TRL's command line.
 
     Args:
-        path: The file. In our own form `adapter` may be a word (lora, qlora, dora, rslora, none, full) or PEFT's
-            config as a mapping.
+        path: The file.
         changes: Fields of the recipe that replace the file's.
 
     Raises:
-        RecipeError: As `Recipe.from_dict`; WB406 where the file is no mapping, WB810 for an unknown word.
+        RecipeError: As `Recipe.from_dict`; WB406 where the file is no mapping.
     """
     values, changes = read_recipe(path), dict(changes or {})
     if is_axolotl(values) or is_trainer_yaml(values):
         reader = read_axolotl if is_axolotl(values) else read_trainer
         found = reader(values, Path(path).parent)
         options: dict[str, Any] = dict(found.options)
-        fields = {**found.recipe, **_adapter_option(changes, options)}
+        for name in ("adapter", "quantisation") if "adapter" in changes else ():
+            options.pop(name, None)  # the file says of another adapter
+        fields = {**found.recipe, **_task_option(changes, options)}
         return RecipeFile(Recipe.from_dict(fields), options, found.length, found.assumptions, foreign=True)
     options = {}
-    fields = _adapter_option(_model_beside(values, Path(path).parent) | changes, options)
+    fields = _task_option(_model_beside(values, Path(path).parent) | changes, options)
     recipe = Recipe.from_dict(fields)
     return RecipeFile(recipe, options, recipe.max_length, (), foreign=False)
 
@@ -69,18 +70,12 @@ def _model_beside(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return dict(values)
 
 
-def _adapter_option(fields: Mapping[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a recipe; a method or an adapter that no recipe has becomes an option."""
+def _task_option(fields: Mapping[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a recipe; a method that no recipe has becomes an option."""
     if fields.get("method") in METHODS and fields["method"] != "sft":
         options["task"] = fields["method"]
         fields = {**fields, "method": "sft"}
-    adapter = fields.get("adapter", "lora")
-    if adapter in ("lora", "none"):
-        return dict(fields)
-    if adapter is None or adapter == "full":
-        return {**fields, "adapter": "none"}
-    options["adapter"] = adapter
-    return {**fields, "adapter": "lora"}
+    return dict(fields)
 
 
 def _there(recipe: Recipe) -> bool:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 STEPS = 2
 """The first step makes the optimizer's state, the second is as all others."""
 
-OWN = frozenset({"scored_share", "padded"})
-"""Options that say of a recipe what it does anyway."""
+OWN = frozenset({"scored_share", "padded", "adapter", "quantisation"})
+"""Options that say of a recipe what it does anyway, or what it can be changed to do."""
 
 FIGURES: Mapping[str, str] = {
     "live_bytes": "live bytes of tensors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from workbench.memory.lengths import Lengths
 from workbench.memory.local_cards import pick_card
 from workbench.memory.options import DEVICES, settings_of
 from workbench.memory.order import Order
+from workbench.memory.plan import with_options
 from workbench.memory.settings import AnalyticSettings, BatchShape
 from workbench.memory.sharded import estimate_sharded, sharding_of
 from workbench.memory.sharding_values import Sharded
@@ -256,8 +257,8 @@ def estimate(
         gpu: Card to compare with: a name of `workbench.memory.cards`, a size such as `24GB`, or `local`.
         card_gib: The same as a number of GiB.
         options: Fields of `workbench.memory.plan.Plan` that the recipe does not say, such as `attention`, and `task`
-            for its `method` (sft, dpo, kto, reward); `samples` may be prompts as in `recipe.launch`; `notes`: sentences
-            on how the recipe was read.
+            for its `method` (sft, dpo, kto, reward); `adapter` and `quantisation` instead of the recipe's; `samples`
+            may be prompts as in `recipe.launch`; `notes`: sentences on how the recipe was read.
 
     Raises:
         ModelError: For an architecture that is not known.
@@ -266,6 +267,7 @@ def estimate(
     """
     card, notes = pick_card(gpu, card_gib), tuple(options.pop("notes", ()))
     options = with_counted_samples(bound, options)
+    bound = replace(bound, recipe=with_options(bound.recipe, options))
     lengths = Lengths.of([len(row.input_ids) for row in bound.enc.train_rows] or [1])
     packed, batches = bound.recipe.packing != "none", by_size(bound)
     largest, middling = batches[-1], batches[len(batches) // 2]
@@ -304,12 +306,13 @@ def estimate_recipe(
     """
     notes = tuple(options.pop("notes", ()))
     card = pick_card(gpu, card_gib)
-    asked = Asked(recipe, longest, device, options, notes)
+    asked = Asked(with_options(recipe, options), longest, device, options, notes)
     return _made(asked, asked.answer(method), card)
 
 
 def _made(asked: Asked, answer: Answer, card: Card | None, bound: BoundRecipe | None = None) -> MemoryEstimate:
     made, learned = refined(answer.estimate, card)
+    unread = [f"{name} of the recipe is not read: its adapter is a mapping" for name in asked.recipe.unread]
     return MemoryEstimate(
         made,
         asked.recipe,
@@ -319,7 +322,7 @@ def _made(asked: Asked, answer: Answer, card: Card | None, bound: BoundRecipe | 
         answer.seconds,
         asked.lengths,
         asked.options,
-        (*answer.notes, *learned),
+        (*answer.notes, *learned, *unread),
         bound,
         answer.order,
     )

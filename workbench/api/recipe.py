@@ -115,7 +115,7 @@ class BoundRecipe:
             "capture": steps,
             "threads": threads,
             "memory": {"predicted": prediction(self, samples, max_new_tokens)},
-            "name": f"{Path(self.recipe.model).name}, {_adapter_name(self.recipe)}",
+            "name": f"{Path(self.recipe.model).name}, {self.recipe.adapter_name}",
         }
         started = launch(job, training_table(rows), spare=warm(), expected=self.expected(steps))
         return LiveRun(started.dir, self)
@@ -177,7 +177,7 @@ class BoundRecipe:
     def __repr__(self) -> str:
         recipe = self.recipe
         return (
-            f"Recipe: {recipe.model}, {_adapter_name(recipe)}, {len(self.enc.train_rows)} training rows, "
+            f"Recipe: {recipe.model}, {recipe.adapter_name}, {len(self.enc.train_rows)} training rows, "
             f"{self.steps} steps of {recipe.per_device_train_batch_size} × {recipe.gradient_accumulation_steps}, "
             f"learning rate {recipe.learning_rate:g}"
         )
@@ -207,10 +207,6 @@ def _encoded_again(enc: Encoded, recipe: Recipe) -> Encoded:
         **recipe.mask.changed(),
         **recipe.chat_template_kwargs,
     )
-
-
-def _adapter_name(recipe: Recipe) -> str:
-    return f"lora r{recipe.r}" if recipe.adapter == "lora" else "full"
 
 
 def model_location(name: str) -> str:

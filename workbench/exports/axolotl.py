@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.exports.adapters import AXOLOTL_LORA, lora_values
 from workbench.exports.facts import ExportFacts, Form
 from workbench.exports.fields import refuse, unknown_names
 from workbench.exports.rows import needs_flags, stop_texts
@@ -34,6 +35,8 @@ def to_axolotl(recipe: Recipe, facts: ExportFacts, form: Form) -> tuple[dict[str
     refused = unknown_names(recipe.optim, recipe.lr_scheduler_type)
     if recipe.warmup_steps == 1:
         refused["warmup_steps"] = "axolotl makes 1 to 2; use 0 or 2"
+    adapter, without = _adapter(recipe)
+    refused |= without
     refuse("axolotl", refused)
     values: dict[str, Any] = {
         "base_model": facts.model,
@@ -50,7 +53,7 @@ def to_axolotl(recipe: Recipe, facts: ExportFacts, form: Form) -> tuple[dict[str
         "min_sample_len": 1,
         "sample_packing": recipe.packing != "none",
         "pad_to_sequence_len": False,
-        **_adapter(recipe),
+        **adapter,
         **_training(recipe),
         "output_dir": "out",
     }
@@ -107,19 +110,19 @@ def _special_tokens(facts: ExportFacts) -> dict[str, Any]:
     return {}
 
 
-def _adapter(recipe: Recipe) -> dict[str, Any]:
-    if recipe.adapter == "none":
-        return {}
-    values: dict[str, Any] = {
-        "adapter": "lora",
-        "lora_r": recipe.r,
-        "lora_alpha": recipe.lora_alpha,
-        "lora_dropout": recipe.lora_dropout,
-    }
-    targets = recipe.target_modules
+def _adapter(recipe: Recipe) -> tuple[dict[str, Any], dict[str, str]]:
+    """Keys of the adapter and of quantised weights, and why it is refused."""
+    if recipe.full:
+        return {}, {}
+    values, refused = lora_values(recipe, AXOLOTL_LORA)
+    targets = values.get("lora_target_modules")
+    if not refused and not targets and not values.get("lora_target_parameters"):
+        refused = {"adapter": "no target_modules, and axolotl takes no default"}
     if targets == "all-linear":
-        return {**values, "lora_target_linear": True}
-    return {**values, "lora_target_modules": targets if isinstance(targets, str) else list(targets)}
+        del values["lora_target_modules"]
+        values["lora_target_linear"] = True
+    bits = {"nf4": {"load_in_4bit": True}, "int8": {"load_in_8bit": True}}.get(recipe.quantised, {})
+    return {"adapter": "qlora" if recipe.quantised == "nf4" else "lora", **values, **bits}, refused
 
 
 def _training(recipe: Recipe) -> dict[str, Any]:
@@ -149,6 +152,12 @@ def _notes(recipe: Recipe) -> tuple[str, ...]:
     if recipe.packing != "none":
         notes.append("packing: axolotl fills its bins anew in every epoch, so documents meet in other bins than here.")
         notes.append("packing: axolotl keeps packed documents apart only with an attention kernel that it patches.")
-    if recipe.adapter == "none" and recipe.precision != "float32":
+    if recipe.quantised != "none" and recipe.precision != "float32":
+        rest = "float32" if recipe.float32_rest else "bfloat16"
+        notes.append(
+            f"adapter: axolotl makes what is not quantised float32, and casts norms and embeddings back to bfloat16 for"
+            f" most attention kernels; here it is {rest}."
+        )
+    if recipe.full and recipe.precision != "float32":
         notes.append("precision: axolotl keeps trained weights in bfloat16; here they stay float32.")
     return tuple(notes)

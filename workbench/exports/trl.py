@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from workbench.exports.adapters import TRL_LORA, lora_values
 from workbench.exports.facts import ExportFacts
 from workbench.exports.fields import refuse, unknown_names
 from workbench.recipes import Recipe
@@ -27,19 +28,20 @@ def to_trl(recipe: Recipe, facts: ExportFacts) -> tuple[dict[str, Any], tuple[st
     refused = unknown_names(recipe.optim, recipe.lr_scheduler_type)
     if facts.tokenizer != facts.model and not _same_folder(facts.tokenizer, facts.model):
         refused["tokenizer"] = f"{facts.tokenizer!r} is not the model's, and `trl sft` takes no other"
-    refuse("trl sft", refused)
+    adapter, without = _adapter(recipe)
+    refuse("trl sft", refused | without)
     half = recipe.precision == "bfloat16" or (recipe.precision == "auto" and facts.device == "cuda")
     values: dict[str, Any] = {
         "model_name_or_path": facts.model,
         "model_revision": recipe.revision,
         "trust_remote_code": recipe.trust_remote_code or None,
         # trained weights stay float32, as here
-        "dtype": "bfloat16" if half and recipe.adapter == "lora" else "float32",
+        "dtype": "bfloat16" if half and not recipe.full else "float32",
         "dataset_name": DATA,
         "chat_template_path": TEMPLATE if facts.template else None,
         "packing": recipe.packing != "none",
         "packing_strategy": "bfd" if recipe.packing == "bfd" else None,
-        **_adapter(recipe),
+        **adapter,
         **_training(recipe),
         "bf16": half,
         "use_cpu": True if facts.device == "cpu" else None,
@@ -61,17 +63,16 @@ def _same_folder(one: str, other: str) -> bool:
     return Path(one).is_dir() and Path(other).is_dir() and Path(one).samefile(other)
 
 
-def _adapter(recipe: Recipe) -> dict[str, Any]:
-    if recipe.adapter == "none":
-        return {}
-    targets = [recipe.target_modules] if isinstance(recipe.target_modules, str) else list(recipe.target_modules)
-    return {
-        "use_peft": True,
-        "lora_r": recipe.r,
-        "lora_alpha": recipe.lora_alpha,
-        "lora_dropout": recipe.lora_dropout,
-        "lora_target_modules": targets,
-    }
+def _adapter(recipe: Recipe) -> tuple[dict[str, Any], dict[str, str]]:
+    """Flags of the adapter and of quantised weights, and why it is refused."""
+    if recipe.full:
+        return {}, {}
+    values, refused = lora_values(recipe, TRL_LORA)
+    for key in ("lora_target_modules", "lora_target_parameters"):
+        if isinstance(values.get(key), str):
+            values[key] = [values[key]]
+    bits = {"nf4": {"load_in_4bit": True, "use_bnb_nested_quant": True}, "int8": {"load_in_8bit": True}}
+    return {"use_peft": True, **values, **bits.get(recipe.quantised, {})}, refused
 
 
 def _training(recipe: Recipe) -> dict[str, Any]:
@@ -98,4 +99,7 @@ def _notes(recipe: Recipe, facts: ExportFacts) -> tuple[str, ...]:
     notes: list[str] = []
     if recipe.precision == "auto":
         notes.append(f"precision: `trl sft` has no auto; written for {facts.device}.")
+    low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and facts.device == "cuda")
+    if recipe.float32_rest and low:
+        notes.append("adapter: `trl sft` leaves what is not quantised in bfloat16; here it is float32.")
     return tuple(notes)

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal
 
+from workbench.adapters import QUANTISATIONS
 from workbench.errors import RecipeError
 from workbench.memory.kernels import WORDS, check_kernels, fused_of, said_kernels
-from workbench.memory.plan import ATTENTIONS, METHODS, ONLINE, Plan, adapter_words, check_counts
-from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime, wanted_fields
+from workbench.memory.plan import ATTENTIONS, METHODS, ONLINE, Plan, check_counts, with_options
+from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.memory.sharded import sharding_of
 from workbench.memory.sharding_packed import STORAGES
-from workbench.memory.wanted import FIELDS
 from workbench.recipes import Recipe
 
 DEVICES = ("world", "sharding", "offload")
@@ -41,17 +41,10 @@ NAMES = (
 LOSSES = ("fused", "logits")
 """TRL's head in tiles, or all logits at once, as transformers' own Trainer makes them."""
 
-QUANTISATIONS = ("none", "nf4", "int8")
 _BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
 _IN_FORMULA = frozenset(
     """attention quantisation float32_rest dtype autocast padded loop kernels activation_offloading""".split()
 ) | {*APART}
-_LORA_FIELDS = frozenset(
-    """peft_type r lora_alpha lora_dropout target_modules use_dora use_rslora task_type bias init_lora_weights
-    inference_mode base_model_name_or_path peft_version auto_mapping revision fan_in_fan_out alpha_pattern
-    ensure_weight_tying runtime_config loftq_config""".split()
-)
-"""Fields of PEFT's LoRA config that the closed form understands, or that change no size."""
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -108,8 +101,7 @@ def settings_of(
     """
     check_options(options)
     changes: dict[str, Any] = {}
-    if "adapter" in options:
-        changes |= _adapter(options["adapter"], recipe)
+    recipe = with_options(recipe, options)
     changes |= _types(options)
     if options.get("attention"):
         if options["attention"] not in ATTENTIONS:
@@ -129,8 +121,6 @@ def settings_of(
         changes["loss"] = options["loss"]
     changes |= _kernels(options)
     runtime = Runtime.of(recipe, device)
-    if changes.get("adapter", recipe.adapter) == "none" != recipe.adapter and "weight_bytes" not in changes:
-        changes["weight_bytes"] = 4  # trained base weights stay float32, as in training
     settings = AnalyticSettings.of(recipe, batch, runtime, **changes)
     left = sorted(set(options) - _IN_FORMULA - {"adapter", *SPREAD})
     kernels = kernel_notes(settings)
@@ -146,8 +136,6 @@ def settings_of(
 
 def _types(options: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if options.get("quantisation"):
-        found["quantisation"] = options["quantisation"]
     if "float32_rest" in options:
         found["float32_rest"] = bool(options["float32_rest"])
     if "dtype" in options:
@@ -185,33 +173,3 @@ def kernel_notes(settings: AnalyticSettings) -> list[str]:
     if settings.activation_offloading:
         found.append("offloaded activations lie in pinned host memory, which the figures do not count")
     return found
-
-
-def _adapter(adapter: Any, recipe: Recipe) -> dict[str, Any]:
-    """Changes for an adapter given as a word or as PEFT's config."""
-    words = adapter_words(adapter, recipe)
-    config = words["adapter"]
-    if config is None:
-        return {"adapter": "none"}
-    found: dict[str, Any] = {name: value for name, value in words.items() if name != "adapter"}
-    kind = str(config.get("peft_type", "LORA")).upper().rsplit(".", 1)[-1]
-    known = {*_LORA_FIELDS, *FIELDS}
-    beyond = sorted(name for name in config if name not in known and config[name] not in (None, {}, [], False))
-    if kind != "LORA" or beyond:
-        what = f"adapter {kind}" if kind != "LORA" else f"{', '.join(beyond)} of the adapter"
-        raise RecipeError(
-            f"The formula does not know {what}.", remedy="Use method='trace' (--method trace).", code="WB810"
-        )
-    return {
-        **found,
-        "adapter": "dora" if config.get("use_dora") else "lora",
-        "rank": _rank(config.get("r", 8)),
-        "dropout": bool(config.get("lora_dropout")),
-        **wanted_fields(config),
-    }
-
-
-def _rank(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise RecipeError(f"r={value!r} is out of range.", remedy="It must be at least 1.", code="WB402")
-    return value

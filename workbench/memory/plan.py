@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from workbench.errors import RecipeError
 from workbench.memory.kernels import check_kernels, fused_of, said_kernels
@@ -142,22 +142,20 @@ class Plan:
         Source: workbench.training.trainer_setup (precision, adapter).
         """
         device = str(changes.get("device", "cuda"))
+        recipe = with_options(recipe, changes)
         low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device == "cuda")
-        frozen = recipe.adapter == "lora"
         steps = recipe.gradient_accumulation_steps
         if changes.get("method") not in ONLINE:  # these generate for all micro batches at once
             steps = min(steps, 2)
-        if "adapter" in changes:
-            words = adapter_words(changes["adapter"], recipe)
-            changes = {**words, **changes, "adapter": words["adapter"]}
-            frozen = words["adapter"] is not None
         values: dict[str, Any] = {
-            "adapter": adapter_of(recipe),
-            "dtype": "bfloat16" if low and frozen else "float32",
+            "float32_rest": recipe.float32_rest,
+            "dtype": "float32" if recipe.full or not low else "bfloat16",
             "autocast": low,
             "padded": any(min(batch) != max(batch) for batch in batches),
             "packed": recipe.packing != "none",
             **changes,
+            "adapter": recipe.peft,
+            "quantisation": None if recipe.quantised == "none" else recipe.quantised,
         }
         values |= {"kernels": said_kernels(values), "arguments": _without_liger(values.get("arguments") or {})}
         check_kernels(values["kernels"])
@@ -222,44 +220,15 @@ def _without_liger(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name != "use_liger_kernel"}
 
 
-def adapter_of(recipe: Recipe) -> dict[str, Any] | None:
-    """PEFT's config of a recipe's adapter as a mapping."""
-    if recipe.adapter == "none":
-        return None
-    targets = recipe.target_modules
-    return {
-        "peft_type": "LORA",
-        "r": recipe.r,
-        "lora_alpha": recipe.lora_alpha,
-        "lora_dropout": recipe.lora_dropout,
-        "target_modules": list(targets) if isinstance(targets, tuple) else targets,
-    }
-
-
-SHORTHANDS: Mapping[str, Mapping[str, Any]] = {
-    "lora": {},
-    "qlora": {},
-    "dora": {"use_dora": True},
-    "rslora": {"use_rslora": True},
-}
-"""Words for an adapter, with what they change in LoRA's config."""
-
-
-def adapter_words(adapter: Any, recipe: Recipe) -> dict[str, Any]:
-    """Fields of a plan for an adapter given as a word or as PEFT's config: `adapter`, and `quantisation` for qlora.
+def with_options(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+    """The recipe with the adapter and the quantisation that options say instead.
 
     Raises:
-        RecipeError: For another word (WB810).
+        RecipeError: As a recipe with them (WB402).
     """
-    if isinstance(adapter, Mapping):
-        return {"adapter": dict(cast("Mapping[str, Any]", adapter)) or None}
-    if adapter in ("none", "full", None):
-        return {"adapter": None}
-    if adapter not in SHORTHANDS:
-        raise RecipeError(
-            f"Adapter {adapter!r} is no known word.",
-            remedy=f"Use none, full, {', '.join(SHORTHANDS)}, or PEFT's config as a mapping with peft_type.",
-            code="WB810",
-        )
-    found: dict[str, Any] = {"adapter": {**(adapter_of(recipe.with_(adapter="lora")) or {}), **SHORTHANDS[adapter]}}
-    return {**found, "quantisation": "nf4", "float32_rest": True} if adapter == "qlora" else found
+    said = {name: options[name] for name in ("adapter", "quantisation") if name in options}
+    if said.get("quantisation", "") is None:
+        said["quantisation"] = "none"
+    if said.get("quantisation") == "nf4" and said.get("adapter", recipe.adapter) == "qlora":
+        del said["quantisation"]  # is said by the word
+    return recipe.with_(**said)

@@ -14,9 +14,10 @@ from math import floor
 from typing import Any, Literal
 
 from workbench.errors import RecipeError
+from workbench.memory.adapted import adapted, wanted_fields
 from workbench.memory.plan import Plan
 from workbench.memory.reached import Own, Reached
-from workbench.memory.wanted import Wanted, wanted_of
+from workbench.memory.wanted import Wanted
 from workbench.recipes import Recipe
 
 Device = Literal["cuda", "cpu"]
@@ -104,24 +105,8 @@ class Runtime:
         Source: workbench.training.trainer_setup.
         """
         low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device == "cuda")
-        frozen = recipe.adapter == "lora"
         masked = recipe.packing != "none" or recipe.per_device_train_batch_size > 1
-        return cls(device=device, weight_bytes=2 if low and frozen else 4, autocast=low, masked=masked)
-
-
-def wanted_fields(adapter: Mapping[str, Any]) -> dict[str, Any]:
-    """`targets` and `wanted` of a LoRA config: plain names need no more than their names.
-
-    Raises:
-        RecipeError: As `workbench.memory.wanted.wanted_of`.
-    """
-    wanted = wanted_of(adapter)
-    targets = wanted.targets
-    if isinstance(targets, tuple) and wanted == Wanted(targets=targets):
-        return {"targets": targets}
-    if isinstance(targets, str) and targets.lower() == "all-linear" and wanted == Wanted(targets=targets):
-        return {"targets": "all-linear"}
-    return {"targets": targets or (), "wanted": wanted}
+        return cls(device=device, weight_bytes=4 if recipe.full or not low else 2, autocast=low, masked=masked)
 
 
 PAIRS = ("dpo", "orpo", "reward")
@@ -202,10 +187,12 @@ class AnalyticSettings:
             "length": batch.length,
             "scored": batch.scored,
             "method": recipe.method,
-            "adapter": recipe.adapter,
             "rank": recipe.r,
             "targets": recipe.target_modules,
             "dropout": recipe.lora_dropout > 0,
+            **adapted(recipe.peft),
+            "quantisation": recipe.quantised,
+            "float32_rest": recipe.float32_rest,
             "checkpointing": recipe.gradient_checkpointing,
             "accumulation": recipe.gradient_accumulation_steps,
             "optim": recipe.optim,

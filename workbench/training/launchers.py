@@ -28,6 +28,7 @@ from workbench.recipes import Recipe
 from workbench.training import store
 from workbench.training.checkpoint import verify
 from workbench.training.durable_io import open_log
+from workbench.training.quantised import require_bitsandbytes
 from workbench.training.run import Run
 
 DROPPED_PREFIXES = ("JPY_", "JUPYTER_", "MPLBACKEND", "IPYTHON")
@@ -137,7 +138,7 @@ def launch(
         expected: The preview's batches for the steps of `capture`, for expected.json.
 
     Raises:
-        RecipeError: For a recipe with an unknown or impossible field.
+        RecipeError: For a recipe with an unknown or impossible field, or weights that cannot be quantised here (WB811).
         DataError: When the rows are empty or lack a column.
         ModelError: When the model is a folder that is not there.
     """
@@ -152,6 +153,7 @@ def launch(
 def complete_job(job: Mapping[str, Any]) -> dict[str, Any]:
     """A job with every member of job.json, checked, its paths absolute (the trainer has another working directory)."""
     recipe = Recipe.from_dict(job["recipe"])
+    require_bitsandbytes(recipe.quantised)
     samples = {"prompts": [], "every": None, "max_new_tokens": 64, "do_sample": False, "seed": 1234}
     given = job.get("samples") or {}
     model = _absolute(job.get("model") or recipe.model)
@@ -160,7 +162,7 @@ def complete_job(job: Mapping[str, Any]) -> dict[str, Any]:
         resume = str(Path(resume).expanduser().resolve())
         verify(Path(resume))
     return {
-        "name": f"{Path(model).name}, {'lora r' + str(recipe.r) if recipe.adapter == 'lora' else 'full'}",
+        "name": f"{Path(model).name}, {recipe.adapter_name}",
         "packed": recipe.packing != "none",
         "chat_template": None,
         "threads": None,

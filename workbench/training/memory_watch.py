@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.memory import calibration
+from workbench.training.quantised import scales_of
 
 SECOND_STEP = 2
 """The first step makes the optimizer's state, the second is as all others."""
@@ -76,6 +77,8 @@ class TensorBytes:
 
         for tensor in (*model.parameters(), *model.buffers()):
             self.see(tensor)
+            for beside in scales_of(tensor):
+                self.see(beside)
         with Watch():
             yield
 

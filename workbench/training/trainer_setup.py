@@ -15,6 +15,8 @@ from typing import Any
 from workbench.errors import ModelError, TokenizerError
 from workbench.recipes import Recipe
 from workbench.training.checkpoint import verify
+from workbench.training.peft_config import naming_the_adapter, peft_config
+from workbench.training.quantised import bits_config, elements_of, prepared, resuming, type_of
 
 EMBEDDED = "tiny-llama"
 
@@ -33,16 +35,18 @@ def build_trainer(job: dict[str, Any], run_dir: Path, callback: Any) -> Any:
     set_seed(recipe.seed)
     tokenizer = load_tokenizer(job, recipe)
     model = load_model(job["model"], recipe)
-    trainer = SFTTrainer(
-        model=model,
-        args=training_arguments(
-            recipe, run_dir / "out", packed=bool(job["packed"]), in_order=bool(job.get("measuring"))
-        ),
-        train_dataset=train_dataset(run_dir / job["dataset"], packed=bool(job["packed"])),
-        processing_class=tokenizer,
-        peft_config=lora_config(recipe) if recipe.adapter == "lora" else None,
-        callbacks=[callback],
-    )
+    maker = SFTTrainer if recipe.quantised == "none" else resuming(SFTTrainer)
+    with naming_the_adapter():
+        trainer = maker(
+            model=model,
+            args=training_arguments(
+                recipe, run_dir / "out", packed=bool(job["packed"]), in_order=bool(job.get("measuring"))
+            ),
+            train_dataset=train_dataset(run_dir / job["dataset"], packed=bool(job["packed"])),
+            processing_class=tokenizer,
+            peft_config=adapter_config(recipe),
+            callbacks=[callback],
+        )
     trainer.remove_callback(PrinterCallback)  # it would print every metric event into train.log again
     return trainer
 
@@ -103,27 +107,32 @@ def uses_bfloat16(recipe: Recipe) -> bool:
 def load_model(name: str, recipe: Recipe) -> Any:
     """The causal language model of a path, hub id or `tiny-llama`.
 
-    Under LoRA and bfloat16 the frozen weights are bfloat16; weights that are trained stay float32, because AdamW's
-    small steps round away in bfloat16.
+    Under an adapter and bfloat16 the frozen weights are bfloat16; trained ones stay float32, because AdamW's
+    small steps round away in bfloat16. Quantised weights are computed with in the type of the others, before these
+    become float32 where the recipe says so.
 
     Raises:
         ModelError: When it is not there, is not a model, or needs code that the recipe does not trust.
+        RecipeError: For quantised weights without bitsandbytes (WB811).
     """
     import torch
     from transformers import AutoModelForCausalLM
 
-    half = uses_bfloat16(recipe) and recipe.adapter == "lora"
+    dtype = torch.bfloat16 if uses_bfloat16(recipe) and not recipe.full else torch.float32
+    bits = bits_config(recipe.quantised, dtype)
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             model_location(name),
             revision=recipe.revision or "main",
             trust_remote_code=recipe.trust_remote_code,
-            dtype=torch.bfloat16 if half else torch.float32,
+            dtype=dtype,
+            **({} if bits is None else {"quantization_config": bits}),
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(
             f"Model {name!r} cannot be loaded: {_first_line(error)}", remedy=_remedy(name, error), code="WB693"
         ) from error
+    return model if bits is None else prepared(model, float32_rest=recipe.float32_rest)
 
 
 def load_tokenizer(job: dict[str, Any], recipe: Recipe) -> Any:
@@ -159,18 +168,13 @@ def model_location(name: str) -> str:
     return str(model_path())
 
 
-def lora_config(recipe: Recipe) -> Any:
-    """PEFT's config of a recipe's adapter."""
-    from peft import LoraConfig
+def adapter_config(recipe: Recipe) -> Any:
+    """PEFT's config of a recipe's adapter; None where all weights train.
 
-    targets = recipe.target_modules
-    return LoraConfig(
-        task_type="CAUSAL_LM",
-        r=recipe.r,
-        lora_alpha=recipe.lora_alpha,
-        lora_dropout=recipe.lora_dropout,
-        target_modules=list(targets) if isinstance(targets, tuple) else targets,
-    )
+    Raises:
+        RecipeError: For a method or a field that PEFT does not have (WB812).
+    """
+    return None if recipe.peft is None else peft_config({"task_type": "CAUSAL_LM", **recipe.peft}, [])
 
 
 def train_dataset(path: Path, *, packed: bool) -> Any:
@@ -198,12 +202,12 @@ def live_setup(trainer: Any) -> dict[str, Any]:
         "device": str(accelerator.device),
         "distributed_type": str(accelerator.distributed_type.value),
         "num_processes": accelerator.num_processes,
-        "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
-        "parameters": sum(p.numel() for p in parameters),
+        "trainable_parameters": sum(elements_of(p) for p in parameters if p.requires_grad),
+        "parameters": sum(elements_of(p) for p in parameters),
         "precision": {
-            "compute": "bfloat16" if accelerator.mixed_precision == "bf16" else str(parameters[0].dtype)[6:],
-            "weights": sorted({str(p.dtype)[6:] for p in parameters if not p.requires_grad}),
-            "trained": sorted({str(p.dtype)[6:] for p in parameters if p.requires_grad}),
+            "compute": "bfloat16" if accelerator.mixed_precision == "bf16" else type_of(parameters[0]),
+            "weights": sorted({type_of(p) for p in parameters if not p.requires_grad}),
+            "trained": sorted({type_of(p) for p in parameters if p.requires_grad}),
         },
         "threads": torch.get_num_threads(),
         "attention": getattr(trainer.model.config, "_attn_implementation", None),

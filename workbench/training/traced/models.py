@@ -9,6 +9,7 @@ import torch
 
 from workbench.errors import ModelError, RecipeError
 from workbench.memory.plan import Plan
+from workbench.training.quantised import bits_config
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 HALVES = (torch.bfloat16, torch.float16)
@@ -58,7 +59,8 @@ def of_plan(plan: Plan, notes: list[str]) -> Any:
     if not flash and chosen != plan.attention:
         notes.append(f"{family} has no {plan.attention} attention in transformers: {chosen} is traced, as it would run")
     if plan.quantisation:
-        quantise(model, plan.quantisation)
+        low = plan.autocast or plan.dtype != "float32"
+        quantise(model, plan.quantisation, torch.bfloat16 if low else torch.float32)
         if plan.float32_rest:
             for parameter in model.parameters():
                 if parameter.dtype in HALVES and type(parameter) is torch.nn.Parameter:
@@ -116,49 +118,35 @@ def _maker(config: Any, method: str) -> Any:
     return AutoModelForCausalLM
 
 
-def quantise(model: Any, kind: str, storage: str = "uint8") -> None:
+def quantise(model: Any, kind: str, compute: torch.dtype, storage: str = "uint8") -> None:
     """Replace linear modules by bitsandbytes' own, with the state they have after loading.
 
     Args:
         model: A model on `meta`, changed in place.
-        kind: `nf4` (double quantisation, bfloat16 compute) or `int8`.
+        kind: `nf4` (double quantisation) or `int8`.
+        compute: Type in which products of 4-bit weights are computed.
         storage: Type that 4-bit weights are packed into.
 
     Raises:
         RecipeError: Without bitsandbytes (WB811).
     """
-    from importlib.util import find_spec
-
-    if find_spec("bitsandbytes") is None:
-        raise RecipeError(
-            "Quantised weights are traced with bitsandbytes' own layers, and it is not installed.",
-            remedy="pip install bitsandbytes",
-            code="WB811",
-        )
-    from transformers import BitsAndBytesConfig
+    packed = getattr(torch, storage)
+    bits = bits_config(kind, compute, packed)
     from transformers.quantizers import AutoHfQuantizer
 
     head = model.get_output_embeddings()
-    packed = getattr(torch, storage)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is torch.nn.Linear and child is not head and name not in ("lm_head", "score"):
-                setattr(parent, name, _nf4(child, packed) if kind == "nf4" else _int8(child))
+                setattr(parent, name, _nf4(child, compute, packed) if kind == "nf4" else _int8(child))
     four = kind == "nf4"
     model.is_loaded_in_4bit, model.is_loaded_in_8bit, model.is_quantized = four, not four, True
     model.quantization_method = "bitsandbytes"
-    model.config.quantization_config = BitsAndBytesConfig(
-        load_in_4bit=four,
-        load_in_8bit=not four,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-        bnb_4bit_quant_storage=packed,
-    )
+    model.config.quantization_config = bits
     model.hf_quantizer = AutoHfQuantizer.from_config(model.config.quantization_config, pre_quantized=False)
 
 
-def _nf4(linear: torch.nn.Linear, storage: torch.dtype) -> Any:
+def _nf4(linear: torch.nn.Linear, compute: torch.dtype, storage: torch.dtype) -> Any:
     """4-bit blocks of 64 weights with 8-bit scales, whose own scales come in blocks of 256."""
     import bitsandbytes as bnb
     from bitsandbytes.functional import QuantState
@@ -168,7 +156,7 @@ def _nf4(linear: torch.nn.Linear, storage: torch.dtype) -> Any:
     blocks = -(-count // 64)
     with torch.device("meta"):
         made = bnb.nn.Linear4bit(
-            inputs, outputs, linear.bias is not None, torch.bfloat16, quant_type="nf4", quant_storage=storage
+            inputs, outputs, linear.bias is not None, compute, quant_type="nf4", quant_storage=storage
         )
         second = QuantState(
             absmax=torch.empty(-(-blocks // 256)), code=torch.empty(256), blocksize=256, dtype=torch.float32
@@ -176,7 +164,7 @@ def _nf4(linear: torch.nn.Linear, storage: torch.dtype) -> Any:
         state = QuantState(
             absmax=torch.empty(blocks, dtype=torch.uint8),
             shape=torch.Size((outputs, inputs)),
-            dtype=torch.bfloat16,
+            dtype=linear.weight.dtype,
             blocksize=64,
             quant_type="nf4",
             code=torch.empty(16),

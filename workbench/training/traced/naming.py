@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from workbench.training.quantised import scales_of
 from workbench.training.traced.recorder import Recorder
 
 BATCH, FORWARD, LOSS_BACKWARD, BACKWARD, OPTIMIZER = "batch", "forward", "loss backward", "backward", "optimizer"
@@ -33,21 +34,12 @@ def see_model(recorder: Recorder, model: Any, base: set[int] | None = None, cate
 
     for parameter in model.parameters():
         _call(recorder, parameter, kind(parameter))
-        for tensor in _quantisation(parameter):
+        for tensor in scales_of(parameter):
             _call(recorder, tensor, category)
         if parameter.requires_grad:
             parameter.register_post_accumulate_grad_hook(lambda p: recorder.call_it(p.grad, "gradients"))
     for buffer in model.buffers():
         _call(recorder, buffer, kind(buffer))
-
-
-def _quantisation(parameter: Any) -> Iterator[torch.Tensor]:
-    state = getattr(parameter, "quant_state", None)
-    for holder in (state, getattr(state, "state2", None), parameter):
-        for name in ("absmax", "code", "offset", "SCB"):
-            tensor = getattr(holder, name, None)
-            if isinstance(tensor, torch.Tensor):
-                yield tensor
 
 
 def see_state(recorder: Recorder, optimizer: Any) -> None:
