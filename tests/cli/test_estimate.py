@@ -183,9 +183,10 @@ def test_what_cannot_be_answered_says_why_and_what_to_do(name, written, capsys):
     assert told["error"]
 
 
-def test_what_the_formula_leaves_out_of_a_method_is_said(written, capsys):
+def test_what_a_method_generates_is_said_and_shows_as_a_phase(written, capsys):
     made = asked(capsys, written({**OURS, "method": "grpo"}))[1]
-    assert any("grpo" in sentence and "trace" in sentence for sentence in made["assumptions"])
+    assert any("answers are generated at once" in sentence for sentence in made["assumptions"])
+    assert "generate" in [phase["phase"] for phase in made["phases"]]
 
 
 def test_lengths_need_a_recipe(tmp_path, capsys):

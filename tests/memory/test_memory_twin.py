@@ -82,6 +82,8 @@ def a_model(rng):
             "decoder_sparse_step": rng.choice([1, 2]),
             "attention_bias": rng.random() < 0.3,
             "mlp_bias": rng.random() < 0.3,
+            "sliding_window": rng.choice([None, 16, 4096]),
+            "use_sliding_window": rng.random() < 0.5,
         }
     )
 
@@ -116,7 +118,7 @@ def some_settings(rng, shapes):
         adapter=rng.choice(["none", "lora", "lora" if shapes.experts else "dora"]),
         rank=rng.randrange(1, 300),
         targets=rng.choice(["all-linear", tuple(rng.sample(names, rng.randrange(1, len(names))))]),
-        method=rng.choice(["sft", "sft", "dpo", "kto", "reward"]),
+        method=rng.choice(["sft", "sft", "dpo", "kto", "reward", "grpo", "rloo"]),
         quantisation=rng.choice(["none", "none", "nf4", "int8"]),
         float32_rest=rng.random() < 0.5,
         dropout=shapes.experts is None and rng.random() < 0.3,
@@ -133,12 +135,30 @@ def some_settings(rng, shapes):
         outputs_kept=rng.random() < 0.2,
         kernels=tuple(rng.sample(sorted(WORDS), rng.choice([0, 0, 1, 2, 3]))),
         activation_offloading=rng.random() < 0.2,
+        **between_steps(rng, length),
     )
     refused = shapes.experts and made.wanted is not None and made.dropout
     refused = refused or (
         made.wanted is not None and made.wanted.lora_bias and made.wanted.targets[0] == "embed_tokens"
     )
     return resolved(shapes, replace(made, wanted=None) if refused else made)
+
+
+def between_steps(rng, length):
+    return {
+        "prompt": rng.choice([0, 1, length // 3, 2 * length]),
+        "steps_per_generation": rng.choice([0, 1, 3, 8]),
+        "num_iterations": rng.choice([1, 1, 2]),
+        "beta": rng.choice([None, 0.0, 0.04]),
+        "generator": rng.choice(["transformers", "transformers", "vllm"]),
+        "vllm_bytes": rng.randrange(1, 2**36),
+        "vllm_sleeps": rng.random() < 0.5,
+        "per_device_eval_batch_size": rng.choice([0, 1, 8]),
+        "samples": rng.choice([0, 0, 2]),
+        "sample_prompt": rng.randrange(1, 3000),
+        "sample_tokens": rng.randrange(1, 3000),
+        "precomputed": rng.random() < 0.3,
+    }
 
 
 def as_twin(found):

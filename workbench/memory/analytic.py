@@ -13,11 +13,12 @@ it over several.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from workbench.memory.architecture import Architecture
 from workbench.memory.figures import GIB, Estimate, Interval, Peak
 from workbench.memory.loss_parts import TOKEN_TILE
+from workbench.memory.moments import STAYING, Moment, engine_parts, further_moments
 from workbench.memory.moving_parts import moving_parts
 from workbench.memory.reach import resolved
 from workbench.memory.saved import ClosedForm, MemorySource
@@ -68,8 +69,11 @@ def evaluate(architecture: Architecture, settings: AnalyticSettings, source: Mem
     settings = resolved(architecture, settings)
     saved = (source or ClosedForm()).coefficients(architecture, settings)
     step = Step(architecture, settings, saved)
-    parts = {part.name: part for part in (*static_parts(step), *moving_parts(step))}
-    peaks = _peaks(step, {name: part.bytes for name, part in parts.items()})
+    between = further_moments(step)
+    own = [part for moment in between for part in moment.parts]
+    parts = {part.name: part for part in (*static_parts(step), *moving_parts(step), *engine_parts(step), *own)}
+    size = {name: part.bytes for name, part in parts.items()}
+    peaks = (*_between(between, size), *_peaks(step, size))
     peak = max(peaks, key=lambda candidate: candidate.bytes)
     cuda = settings.device == "cuda"
     factors = _allocator_factors(step) if cuda else (1.0, 1.0)
@@ -84,13 +88,20 @@ def evaluate(architecture: Architecture, settings: AnalyticSettings, source: Mem
     )
 
 
+def _between(moments: Sequence[Moment], size: Mapping[str, int]) -> tuple[Peak, ...]:
+    """Moments outside of a step's forward and backward."""
+    held = {m.name: (*STAYING, *m.held, *(part.name for part in m.parts)) for m in moments}
+    return tuple(Peak(name, {part: size[part] for part in parts if size.get(part)}) for name, parts in held.items())
+
+
 def _peaks(step: Step, size: Mapping[str, int]) -> tuple[Peak, ...]:
     """The moments at which memory can be highest."""
     settings = step.settings
-    always = ("weights", "adapter", "reference model", "optimizer", "batch", "workspace", "kept outputs")
+    always = ("weights", "adapter", "reference model", "optimizer", "batch", "workspace", "kept outputs", "vllm engine")
     # with accumulation the gradients of earlier micro batches are there while a later one runs
     held = ("gradients",) if settings.accumulation > 1 else ()
     recomputed = ("recomputed layer",) if settings.checkpointing else ()
+    eager = size["attention backward"] > 0
     kept = (*held, "activations", "autocast copies", "adapted experts")
     moments = {
         "last layer forward": (*kept, "layer forward") if not settings.checkpointing else (),
@@ -98,11 +109,14 @@ def _peaks(step: Step, size: Mapping[str, int]) -> tuple[Peak, ...]:
         "loss forward": (*held, "activations", "forward copies", "loss") if size["forward copies"] else (),
         "first layer recomputed": (*kept, *recomputed, "layer forward", "head gradient") if recomputed else (),
         "first layer backward": (*kept, *recomputed, "layer backward", "head gradient"),
+        "first layer attention backward": (*kept, *recomputed, "attention backward", "head gradient") if eager else (),
         "last layer backward": ("gradients so far", "layer copies", "recomputed layer", "layer backward"),
         "backward end": ("gradients", "tied embedding gradient"),
         "optimizer step": ("gradients", "optimizer temporaries"),
     }
-    found = {name: {part: size[part] for part in (*always, *parts) if size[part]} for name, parts in moments.items()}
+    found = {
+        name: {part: size[part] for part in (*always, *parts) if size.get(part)} for name, parts in moments.items()
+    }
     return tuple(Peak(name, parts) for name, parts in found.items() if moments[name])
 
 

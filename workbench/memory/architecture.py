@@ -23,6 +23,7 @@ from workbench.memory.linear import Linear, Reads
 from workbench.memory.presets import PRESETS, nearest
 from workbench.memory.shapes import Architecture, Experts
 from workbench.memory.towers import tower_of
+from workbench.memory.windows import windows_of
 
 Wide = tuple[str, int, int, Reads]
 """Name, features in, features out, and the activation that a linear module reads."""
@@ -53,6 +54,7 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
     linear, rest = tower_of(config, hidden) if vision else ((), 0)
     prefix = "model.language_model.layers.{}." if vision else "model.layers.{}."
     shape = _Shape(hidden, heads * head_dim, kv_heads * head_dim, intermediate, layers, prefix)
+    window, windowed = windows_of(text, name, layers)
     tied = next((each["tie_word_embeddings"] for each in (config, text) if "tie_word_embeddings" in each), family.tied)
     return Architecture(
         family=str(config.get("model_type")),
@@ -74,6 +76,9 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
         tower=rest,
         softcap=family.softcap,
         assumptions=(*assumptions, *_assumed(text, family, vision)),
+        window=window,
+        windowed=windowed,
+        post_norm=family.post_norm,
     )
 
 

@@ -30,6 +30,7 @@ class Family:
         experts: Field that counts experts; empty for a dense family.
         expert_targets: Words for PEFT that adapt the router, gate and up, and down; none where PEFT cannot.
         defaults: Values of fields that config.json may leave out.
+        post_norm: As in `Architecture`.
     """
 
     layout: Literal["llama", "fused", "phi", "plain"] = "llama"
@@ -45,6 +46,7 @@ class Family:
     experts: str = ""
     expert_targets: tuple[tuple[str, ...], ...] = ((), (), ())
     defaults: Mapping[str, int] = field(default_factory=dict[str, int])
+    post_norm: bool = False
 
 
 QKV = ("q_proj", "k_proj", "v_proj")
@@ -73,7 +75,7 @@ FAMILIES: Mapping[str, Family] = {
         expert_targets=(("gate",), ("gate_proj", "up_proj"), ("down_proj",)),
     ),
     "smollm3": Family(attention_bias="attention_bias", mlp_bias="mlp_bias", tied=True),
-    "olmo2": Family(attention_bias="attention_bias", qk_norm="whole"),
+    "olmo2": Family(attention_bias="attention_bias", qk_norm="whole", post_norm=True),
     "granite": Family(attention_bias="attention_bias", mlp_bias="mlp_bias"),
     "seed_oss": Family(mlp_bias="mlp_bias", biases=QKV, defaults={"head_dim": 128}),
     "qwen2_vl": Family(biases=QKV),

@@ -7,7 +7,7 @@ from workbench.memory.fused import applied
 from workbench.memory.loss_parts import embedding_gradient_part, head_gradient_parts, loss_part
 from workbench.memory.offloaded import offloaded_part
 from workbench.memory.optimizers import optimizer_of
-from workbench.memory.saved import kept_inputs
+from workbench.memory.saved import OF_LAYERS, kept_inputs
 from workbench.memory.settings import rounded
 from workbench.memory.statics import trained_tensors
 from workbench.memory.step import Step
@@ -71,6 +71,7 @@ def moving_parts(step: Step) -> tuple[Part, ...]:
             {"intermediate": a.intermediate, "tokens": settings.tokens},
             "gradients of gate, up and their product",
         ),
+        _attention_backward(step),
         loss_part(step),
         *head_gradient_parts(step),
         embedding_gradient_part(step),
@@ -79,10 +80,29 @@ def moving_parts(step: Step) -> tuple[Part, ...]:
     )
 
 
+def _attention_backward(step: Step) -> Part:
+    """Eager attention's gradients, once the MLP of the layer is done with."""
+    a, settings, tokens = step.architecture, step.settings, step.settings.tokens
+    kept = {term.name: term.bytes for term in step.saved.terms}
+    read = [item for item in a.targets(settings) if item.reads in OF_LAYERS]
+    behind = sum(item.inputs * item.copies for item in read if not item.reads.startswith("attention"))
+    whole = sum(item.inputs * item.copies for item in read)
+    share = behind / whole if whole else 0
+    mlp = kept.get("mlp", 0) + kept.get("lora inputs", 0) * share + (4 * a.hidden if kept else 0)
+    pairs = 4 * a.heads * settings.length if settings.attention == "eager" else 0
+    return Part(
+        "attention backward",
+        max(0, rounded((pairs - mlp) * tokens)),
+        "4 heads x length x tokens, less what the MLP kept",
+        {"heads": a.heads, "tokens": tokens},
+        "the softmax's gradient comes in float32",
+    )
+
+
 def _forward_copies(step: Step, copies: int) -> Part:
     """Autocast's copies of float32 weights while forward runs, where they are more than backward keeps."""
     settings = step.settings
-    reference = settings.full and settings.method in ("dpo", "kto")
+    reference = settings.full and settings.refers and not settings.online
     size = copies * (2 if reference else 1) if reference or settings.checkpointing else 0
     return Part(
         "forward copies",

@@ -15,8 +15,10 @@ from typing import Any, Literal
 
 from workbench.adapters import QUANTISATIONS
 from workbench.errors import RecipeError
+from workbench.memory.between import ARGUMENTS, SHARED, between_steps
 from workbench.memory.kernels import WORDS, check_kernels, fused_of, said_kernels
-from workbench.memory.plan import ATTENTIONS, METHODS, ONLINE, Plan, check_counts, with_options
+from workbench.memory.online import Online
+from workbench.memory.plan import ATTENTIONS, METHODS, Plan, check_counts, with_options
 from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.memory.sharded import sharding_of
 from workbench.memory.sharding_packed import STORAGES
@@ -43,8 +45,9 @@ LOSSES = ("fused", "logits")
 
 _BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
 _IN_FORMULA = frozenset(
-    """attention quantisation float32_rest dtype autocast padded loop kernels activation_offloading""".split()
-) | {*APART}
+    """attention quantisation float32_rest dtype autocast padded loop kernels activation_offloading prompt
+    arguments""".split()
+) | {*SHARED, *APART}
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -120,18 +123,22 @@ def settings_of(
     if options.get("loss"):
         changes["loss"] = options["loss"]
     changes |= _kernels(options)
+    changes |= between_steps(options, batch.rows, int(options.get("world") or 1))
     runtime = Runtime.of(recipe, device)
     settings = AnalyticSettings.of(recipe, batch, runtime, **changes)
-    left = sorted(set(options) - _IN_FORMULA - {"adapter", *SPREAD})
-    kernels = kernel_notes(settings)
-    online = (
-        [f"of {settings.method} the formula knows the update only: --method trace adds generation and scoring"]
-        if settings.method in ONLINE
-        else []
-    )
-    return settings, kernels + online + [
-        f"the formula does not use {name}={options[name]!r}; --method trace does" for name in left
-    ]
+    left = {name: options[name] for name in sorted(set(options) - _IN_FORMULA - {"adapter", *SPREAD})}
+    arguments: Mapping[str, Any] = options.get("arguments") or {}
+    left |= {name: arguments[name] for name in sorted(set(arguments) - ARGUMENTS)}
+    unused = [f"the formula does not use {name}={value!r}; --method trace does" for name, value in left.items()]
+    return settings, [*kernel_notes(settings), *_generated(settings), *unused]
+
+
+def _generated(settings: AnalyticSettings) -> list[str]:
+    """What is taken for granted about answers that are generated."""
+    if not settings.online:
+        return []
+    found = Online.of(settings)
+    return [f"{found.rows} answers are generated at once: {found.prompt} tokens of prompt, {found.answer} of answer"]
 
 
 def _types(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 from workbench.errors import RecipeError
 from workbench.memory.adapted import adapted, wanted_fields
-from workbench.memory.plan import Plan
+from workbench.memory.between import SHARED, between_steps
+from workbench.memory.online import Online
+from workbench.memory.plan import ONLINE, Plan
 from workbench.memory.reached import Own, Reached
 from workbench.memory.wanted import Wanted
 from workbench.recipes import Recipe
@@ -136,6 +138,16 @@ class AnalyticSettings:
         reached: What that is in the model, once `workbench.memory.reach` found it.
         images: Images in every row; a row's length counts their tokens.
         image_tokens: Tokens of an image where the family leaves its size free.
+        prompt: Tokens of a prompt where answers are generated; 0 is half of a row.
+        steps_per_generation: Micro batches whose answers are generated at once; 0 is all of a step.
+        num_iterations: How often TRL trains on the same answers.
+        beta: Weight of the reference's log probabilities; None is what TRL takes for the method.
+        generator: `transformers`, or `vllm` for an engine in the same process, with `vllm_bytes` of the card.
+        vllm_sleeps: Whether the engine gives its memory back while TRL trains.
+        per_device_eval_batch_size: Rows of a batch of an evaluation; 0 evaluates nothing.
+        samples: Prompts that are answered between steps, one at a time, of `sample_prompt` tokens with
+            `sample_tokens` for the answer; 0 is none.
+        precomputed: Whether the reference's log probabilities were computed before (DPO's precompute_ref_log_probs).
     """
 
     rows: int = 1
@@ -170,6 +182,18 @@ class AnalyticSettings:
     reached: Reached | None = None
     images: int = 0
     image_tokens: int = 0
+    prompt: int = 0
+    steps_per_generation: int = 0
+    num_iterations: int = 1
+    beta: float | None = None
+    generator: str = "transformers"
+    vllm_bytes: int = 0
+    vllm_sleeps: bool = False
+    per_device_eval_batch_size: int = 0
+    samples: int = 0
+    sample_prompt: int = 64
+    sample_tokens: int = 64
+    precomputed: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe, batch: BatchShape, runtime: Runtime | None = None, **changes: Any) -> AnalyticSettings:
@@ -237,6 +261,7 @@ class AnalyticSettings:
             kernels=tuple(plan.kernels),
             activation_offloading=plan.activation_offloading,
             **(wanted_fields(adapter) if adapter else {}),
+            **between_steps({name: getattr(plan, name) for name in ("prompt", "arguments", *SHARED)}, len(rows)),
         )
 
     @property
@@ -264,6 +289,18 @@ class AnalyticSettings:
         return BatchShape(self.sequences, self.length, self.scored)
 
     @property
+    def online(self) -> bool:
+        """Whether the method generates its answers."""
+        return self.method in ONLINE
+
+    @property
+    def refers(self) -> bool:
+        """Whether training asks a reference model, which an adapter's own model can be."""
+        if self.online:
+            return Online.of(self).scores_reference
+        return self.method == "kto" or (self.method == "dpo" and not self.precomputed)
+
+    @property
     def sequences(self) -> int:
         """Sequences of the batch: a pair has two."""
         return self.rows * (2 if self.method in PAIRS else 1)
@@ -276,6 +313,8 @@ class AnalyticSettings:
     @property
     def positions(self) -> int:
         """Positions that the loss scores; preference methods of TRL 1.16 score the prompt's too."""
+        if self.online:
+            return self.rows * Online.of(self).answer
         return self.scored if self.method == "sft" else self.tokens
 
     @property

@@ -69,6 +69,8 @@ class Architecture:
         head_bias: Whether the output head has a bias.
         tower: Elements of a vision tower and projector that are in no linear module.
         assumptions: What was taken for granted where config.json is silent, in sentences.
+        window: Tokens that a layer with a sliding window sees; 0 where there is none. `windowed`: how many layers do.
+        post_norm: Whether norms stand behind attention and MLP only.
     """
 
     family: str
@@ -90,6 +92,9 @@ class Architecture:
     tower: int = 0
     softcap: bool = False
     assumptions: tuple[str, ...] = field(default=(), compare=False)
+    window: int = 0
+    windowed: int = 0
+    post_norm: bool = False
 
     @property
     def query(self) -> int:

@@ -19,8 +19,8 @@ MASTER, MASTER_BYTES = "master weights", 4
 SUB_GROUP = 10**9
 """`sub_group_size`: elements that stage 3 steps at once (deepspeed 0.19.6, config.py)."""
 
-BEFORE_LAYERS = ("last layer forward", "loss forward", "loss backward")
-"""Moments before the first layer runs backward: no gradient of a layer is there."""
+BEFORE_LAYERS = ("last layer forward", "loss forward", "loss backward", "generate", "score", "sample", "evaluation")
+"""Moments before the first layer runs backward, and those between steps: no gradient of a layer is there."""
 
 
 class ZeroStep:

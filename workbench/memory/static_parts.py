@@ -35,7 +35,7 @@ def static_parts(step: Step) -> tuple[Part, ...]:
         ),
         Part(
             "reference model",
-            weights if settings.full and settings.method in ("dpo", "kto") else 0,
+            weights if step.full and settings.refers else 0,
             "weights once more",
             {"parameters": a.total},
             "with an adapter the reference is the model without it",

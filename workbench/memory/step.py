@@ -74,7 +74,9 @@ class Step:
         outputs = (7 if not settings.checkpointing else 5 if settings.autocast else 4) * c * a.hidden
         forward = ((product + cast) * wide + outputs) * tokens
         if settings.dropout and adapted and cast:
-            forward += out * wide * tokens  # the dropped copy, before autocast's copy of it is made
+            forward += (
+                (cast if settings.checkpointing else out) * wide * tokens
+            )  # the dropped copy, while autocast's copy of it is made
         if settings.adapter == "dora" and adapted:
             # PEFT multiplies A and B with a unit matrix to get their product, in float32 and once more for autocast
             forward += (6 if settings.autocast else 4) * a.intermediate**2

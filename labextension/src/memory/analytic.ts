@@ -7,6 +7,8 @@
  */
 import { byKind } from './kinds';
 import { TOKEN_TILE } from './lossParts';
+import { engineParts, furtherMoments, STAYING } from './moments';
+import type { Moment } from './moments';
 import { movingParts, staticParts } from './parts';
 import { coefficients } from './saved';
 import type { Estimate, Interval, Peak, Settings, Shapes } from './shapes';
@@ -28,8 +30,11 @@ const CUDA_CONTEXT: Interval = [rounded(0.3 * GIB), rounded(0.6 * GIB)];
  */
 export function estimate(shapes: Shapes, settings: Settings, saved = coefficients(shapes, settings)): Estimate {
   const step = stepOf(shapes, settings, saved);
-  const parts = [...staticParts(step), ...movingParts(step)];
-  const peaks = peaksOf(step, new Map(parts.map(part => [part.name, part.bytes])));
+  const between = furtherMoments(step);
+  const own = between.flatMap(moment => moment.parts);
+  const parts = [...staticParts(step), ...movingParts(step), ...engineParts(step), ...own];
+  const size = new Map(parts.map(part => [part.name, part.bytes]));
+  const peaks = [...between.map(moment => betweenPeak(moment, size)), ...peaksOf(step, size)];
   const peak = peaks.reduce((best, other) => (other.bytes > best.bytes ? other : best));
   const cuda = settings.device === 'cuda';
   const [low, high] = cuda ? allocatorFactors(step) : [1, 1];
@@ -44,7 +49,16 @@ export function estimate(shapes: Shapes, settings: Settings, saved = coefficient
   };
 }
 
-const ALWAYS = ['weights', 'adapter', 'reference model', 'optimizer', 'batch', 'workspace', 'kept outputs'];
+const ALWAYS = [
+  'weights',
+  'adapter',
+  'reference model',
+  'optimizer',
+  'batch',
+  'workspace',
+  'kept outputs',
+  'vllm engine'
+];
 
 /** Names of the parts that are live in each moment; a moment without parts does not happen. */
 function momentsOf(
@@ -61,22 +75,31 @@ function momentsOf(
     ['loss forward', size.get('forward copies') ? [...held, 'activations', 'forward copies', 'loss'] : []],
     ['first layer recomputed', again ? [...layer, 'layer forward', 'head gradient'] : []],
     ['first layer backward', [...layer, 'layer backward', 'head gradient']],
+    [
+      'first layer attention backward',
+      size.get('attention backward') ? [...layer, 'attention backward', 'head gradient'] : []
+    ],
     ['last layer backward', ['gradients so far', 'layer copies', 'recomputed layer', 'layer backward']],
     ['backward end', ['gradients', 'tied embedding gradient']],
     ['optimizer step', ['gradients', 'optimizer temporaries']]
   ];
 }
 
+function peakOf(name: string, names: readonly string[], size: ReadonlyMap<string, number>): Peak {
+  const found = names.map(item => [item, size.get(item) ?? 0] as const).filter(([, bytes]) => bytes);
+  const bytes = found.reduce((total, [, each]) => total + each, 0);
+  return { name, parts: Object.fromEntries(found), bytes };
+}
+
+/** A moment outside of a step's forward and backward. */
+function betweenPeak({ held, name, parts }: Moment, size: ReadonlyMap<string, number>): Peak {
+  return peakOf(name, [...STAYING, ...held, ...parts.map(part => part.name)], size);
+}
+
 function peaksOf(step: Step, size: ReadonlyMap<string, number>): readonly Peak[] {
   return momentsOf(step, size)
     .filter(([, names]) => names.length)
-    .map(([name, names]) => {
-      const found = [...ALWAYS, ...names]
-        .map(item => [item, size.get(item) ?? 0] as const)
-        .filter(([, bytes]) => bytes);
-      const bytes = found.reduce((total, [, each]) => total + each, 0);
-      return { name, parts: Object.fromEntries(found), bytes };
-    });
+    .map(([name, names]) => peakOf(name, [...ALWAYS, ...names], size));
 }
 
 function allocatorFactors(step: Step): Interval {

@@ -3,12 +3,13 @@ import { applied } from './fused';
 import { headGradientSum, kernelLossPart } from './fusedLoss';
 import { ownBytes, ownOf } from './reached';
 import type { Part } from './shapes';
-import { computeBytes, positionsOf, restBytes } from './shapes';
+import { positionsOf } from './online';
+import { computeBytes, restBytes } from './shapes';
 import type { Step } from './step';
 import { part } from './step';
 
 export const TOKEN_TILE = 4096;
-const VOCABULARY_TILE = 32768;
+export const VOCABULARY_TILE = 32768;
 
 export function lossPart(step: Step): Part {
   const { settings, shapes, tokens } = step;

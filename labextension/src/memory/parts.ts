@@ -1,13 +1,14 @@
 /** Parts of the closed form: the twin of workbench/memory/static_parts.py and moving_parts.py. */
 import { applied } from './fused';
 import { endBytes, headGradientParts, lossPart } from './lossParts';
+import { isOnline, refers } from './online';
 import { optimizerOf } from './optimizers';
 import { offloadedPart } from './offloaded';
 import { copiedBytes } from './reached';
-import { adaptsExperts, keptInputs, layerBytes, linearParameters, unsavedBytes } from './saved';
+import { adaptsExperts, keptInputs, layerBytes, linearParameters, OF_LAYERS, unsavedBytes } from './saved';
 import type { Part } from './shapes';
-import { adapterBytes, computeBytes, restBytes, rounded, trainedBytes } from './shapes';
-import { adapterParameters, stateBytes, trainedTensors, weightBytes } from './statics';
+import { adapterBytes, computeBytes, restBytes, rounded, sum, trainedBytes } from './shapes';
+import { adapterParameters, stateBytes, targetsOf, trainedTensors, weightBytes } from './statics';
 import type { Step } from './step';
 import { layerBackward, layerForward, part } from './step';
 
@@ -21,7 +22,7 @@ export function staticParts(step: Step): readonly Part[] {
   const copies = copiedBytes(settings);
   const weights = weightBytes(shapes, settings);
   const trained = { trained: step.trained, bytes: trainedBytes(settings) };
-  const reference = step.full && ['dpo', 'kto'].includes(settings.method);
+  const reference = step.full && refers(settings);
   return [
     part(
       'weights',
@@ -127,6 +128,7 @@ export function movingParts(step: Step): readonly Part[] {
       mlp,
       'gradients of gate, up and their product'
     ),
+    attentionBackward(step),
     lossPart(step),
     ...headGradientParts(step),
     optimizerTemporaries(step),
@@ -134,10 +136,29 @@ export function movingParts(step: Step): readonly Part[] {
   ];
 }
 
+/** Eager attention's gradients, once the MLP of the layer is done with. */
+function attentionBackward({ saved, settings, shapes, tokens }: Step): Part {
+  const kept = new Map(saved.terms.map(term => [term.name, term.bytes]));
+  const read = targetsOf(shapes, settings).filter(item => OF_LAYERS.includes(item.reads));
+  const behind = sum(read.filter(item => !item.reads.startsWith('attention')).map(item => item.inputs * item.copies));
+  const whole = sum(read.map(item => item.inputs * item.copies));
+  const share = whole ? behind / whole : 0;
+  const adapters = (kept.get('lora inputs') ?? 0) * share;
+  const mlp = (kept.get('mlp') ?? 0) + adapters + (kept.size ? 4 * shapes.hidden : 0);
+  const pairs = settings.attention === 'eager' ? 4 * shapes.heads * settings.length : 0;
+  return part(
+    'attention backward',
+    Math.max(0, rounded((pairs - mlp) * tokens)),
+    '4 heads x length x tokens, less what the MLP kept',
+    { heads: shapes.heads, tokens },
+    "the softmax's gradient comes in float32"
+  );
+}
+
 function copiesParts({ full, saved, settings, shapes }: Step): readonly Part[] {
   const bytes = rounded(saved.constant);
   const layer = Math.floor(bytes / shapes.layers);
-  const reference = full && ['dpo', 'kto'].includes(settings.method);
+  const reference = full && refers(settings) && !isOnline(settings);
   const last = computeBytes(settings) * shapes.hidden * shapes.intermediate;
   return [
     part(

@@ -216,7 +216,7 @@ function adapters(shapes: Shapes, settings: Settings, fused: Fused): Term {
   return { name: 'lora inputs', bytes: cost * (inputs + ranks) + dropped + own + scaled, formula };
 }
 
-const OF_LAYERS: readonly string[] = ['attention input', 'attention output', 'mlp input', 'product'];
+export const OF_LAYERS: readonly string[] = ['attention input', 'attention output', 'mlp input', 'product'];
 
 /** Layers over which adapters are spread evenly: those that save, or with checkpointing one of which is there. */
 function adaptedLayers(shapes: Shapes, settings: Settings): number {

@@ -51,6 +51,11 @@ export interface Shapes {
   readonly tower: number;
   readonly softcap: boolean;
   readonly assumptions: readonly string[];
+  /** Tokens that a layer with a sliding window sees, 0 where there is none, and how many layers do. */
+  readonly window?: number;
+  readonly windowed?: number;
+  /** Whether norms stand behind attention and MLP only. */
+  readonly post_norm?: boolean;
   /** Parameters by kind. */
   readonly parameters: Readonly<Record<string, number>>;
   /** All parameters; a tied head counts once. */
@@ -127,6 +132,25 @@ export interface Settings {
   /** Images in every row, and tokens of one where its size is free. */
   readonly images?: number;
   readonly image_tokens?: number;
+  /** Tokens of a prompt where answers are generated; 0 is half of a row. */
+  readonly prompt?: number;
+  /** Micro batches whose answers are generated at once; 0 is all of a step. */
+  readonly steps_per_generation?: number;
+  readonly num_iterations?: number;
+  /** Weight of the reference's log probabilities; null is what TRL takes for the method. */
+  readonly beta?: number | null;
+  /** `transformers` or `vllm`. */
+  readonly generator?: string;
+  readonly vllm_bytes?: number;
+  readonly vllm_sleeps?: boolean;
+  /** Rows of a batch of an evaluation; 0 evaluates nothing. */
+  readonly per_device_eval_batch_size?: number;
+  /** Prompts that are answered between steps; 0 is none. */
+  readonly samples?: number;
+  readonly sample_prompt?: number;
+  readonly sample_tokens?: number;
+  /** Whether the reference's log probabilities were computed before. */
+  readonly precomputed?: boolean;
 }
 
 /** One reason memory is used, with the formula its bytes follow from. */
@@ -178,11 +202,6 @@ export function sequencesOf(settings: Settings): number {
 /** Tokens of the batch, padding included. */
 export function tokensOf(settings: Settings): number {
   return sequencesOf(settings) * settings.length;
-}
-
-/** Positions that the loss scores; preference methods score the prompt's too. */
-export function positionsOf(settings: Settings): number {
-  return settings.method === 'sft' ? settings.scored : tokensOf(settings);
 }
 
 export function trainsAll(settings: Settings): boolean {

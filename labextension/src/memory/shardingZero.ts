@@ -9,7 +9,15 @@ const SUB_GROUP = 1e9;
 const REUSE = 1e9;
 const LIVE = 1e9;
 /** Moments before the first layer runs backward: no gradient of a layer is there. */
-const BEFORE_LAYERS: readonly string[] = ['last layer forward', 'loss forward', 'loss backward'];
+const BEFORE_LAYERS = [
+  'last layer forward',
+  'loss forward',
+  'loss backward',
+  'generate',
+  'score',
+  'sample',
+  'evaluation'
+];
 
 function positive(parts: Parts): Parts {
   return Object.fromEntries(Object.entries(parts).filter(([, size]) => size));

@@ -75,7 +75,8 @@ export function layerForward(step: Step): number {
   const cast = adapted && out === 2 && widths.adapter === 4 && settings.autocast ? 4 : 0;
   const streams = settings.checkpointing ? (settings.autocast ? 5 : 4) : 7;
   const outputs = streams * compute * shapes.hidden;
-  const dropped = settings.dropout && cast ? out * wide * tokens : 0;
+  const copy = settings.checkpointing ? cast : out;
+  const dropped = settings.dropout && cast ? copy * wide * tokens : 0;
   const unit = settings.adapter === 'dora' && adapted ? (settings.autocast ? 6 : 4) * shapes.intermediate ** 2 : 0;
   return ((product(step, widths) + cast) * wide + outputs) * tokens + dropped + unit;
 }

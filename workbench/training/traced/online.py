@@ -36,6 +36,15 @@ def online(trainer: Any, plan: Plan, recorder: Recorder) -> Any:
     reads_tokens(recorder)
 
     class Online(trainer):
+        def _prepare_inputs(self, batch: Any) -> Any:
+            """Answers are generated in the last step too, as at some later one: the optimiser's state is there then."""
+            before = self._buffered_inputs
+            if self._step == (plan.steps - 1) * plan.micro_batches:
+                self._buffered_inputs = None
+            made = super()._prepare_inputs(batch)
+            del before  # TRL holds the earlier answers until the new ones are there
+            return made
+
         def _tokenize_prompts(self, prompts: Any) -> Any:
             return [[TOKEN] * plan.prompt_tokens for _ in prompts], None, {}
 

@@ -18,7 +18,7 @@ import torch
 
 from workbench.errors import RecipeError
 from workbench.memory.optimizers import CODE_BOOK, OPTIMIZERS
-from workbench.memory.plan import Plan
+from workbench.memory.plan import ONLINE, Plan
 from workbench.training.traced import cuda, kernels, models, sparse
 from workbench.training.traced.autocast import autocast_for_meta
 from workbench.training.traced.naming import named_modules
@@ -72,6 +72,8 @@ def record(plan: Plan) -> Recorder:
 
 def _recorder(plan: Plan) -> Recorder:
     share = plan.scored_share
+    if plan.method in ONLINE:  # TRL scores the answer only, of all positions but the last
+        share = plan.completion / (plan.prompt_tokens + plan.completion - 1)
     answers = selection(lambda mask: max(1, round(mask.numel() * share))) if plan.device == "cuda" else selection(_all)
     recorder = Recorder(("meta", "cpu") if plan.device == "cpu" else ("meta",), answers)
     if plan.quantisation == "int8":
