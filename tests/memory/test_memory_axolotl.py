@@ -49,6 +49,21 @@ def test_a_config_becomes_a_recipe_and_options():
     assert not any("wandb" in note or "datasets" in note for note in found.assumptions)
 
 
+@pytest.mark.parametrize("model", ["mistralai/Mixtral-8x7B-v0.1", "Qwen/Qwen1.5-MoE-A2.7B", "Qwen/Qwen3-30B-A3B"])
+def test_linear_targets_of_experts_are_the_linear_modules_that_transformers_builds(model):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from workbench.memory.presets import PRESETS
+
+    values = {**PRESETS[model], "num_hidden_layers": 1}
+    with torch.device("meta"):
+        built = AutoModelForCausalLM.from_config(AutoConfig.for_model(values.pop("model_type"), **values))
+    linear = {name.split(".")[-1] for name, module in built.named_modules() if isinstance(module, torch.nn.Linear)}
+    found = read_axolotl({**QLORA, "base_model": model})
+    assert set(found.recipe["target_modules"]) == linear - {"lm_head"}
+
+
 def test_full_fine_tuning_keeps_trained_weights_in_bfloat16():
     found = read_axolotl({"base_model": "m", "sequence_len": 8, "bf16": True})
     assert found.recipe["adapter"] == "none"

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from workbench.errors import RecipeError
+from workbench.errors import RecipeError, WorkbenchError
+from workbench.memory.architecture import of_model
 from workbench.memory.axolotl_kernels import checkpointing_of, kernels_of, known_plugins
 from workbench.memory.axolotl_keys import CHANGING, QUIET, QUIET_PREFIXES, READ
 
@@ -231,8 +232,10 @@ def _adapter(notes: Notes) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _targets(notes: Notes) -> Any:
     given = notes.values.get("lora_target_modules")
-    if notes.has("lora_target_linear") or given == "all-linear":
-        return "all-linear"
+    if given == "all-linear":
+        return given
+    if notes.has("lora_target_linear"):
+        return _linear_names(str(notes.values.get("base_model"))) or "all-linear"
     if isinstance(given, str):
         return given
     if isinstance(given, list) and given:
@@ -240,6 +243,22 @@ def _targets(notes: Notes) -> Any:
     if not notes.has("lora_target_parameters"):
         notes.notes.append("no lora_target_linear and no lora_target_modules: taken as q_proj and v_proj")
     return ["q_proj", "v_proj"]
+
+
+def _linear_names(model: str) -> list[str]:
+    """Names of the linear modules of a mixture of experts; none for other models, where PEFT's all-linear is the same.
+
+    axolotl names every torch.nn.Linear (0.19, loaders/adapter.py); the experts of transformers 5 are parameters, which
+    all-linear of PEFT 0.21 adapts and a list of names does not.
+    """
+    try:
+        architecture = of_model(model)
+    except WorkbenchError:
+        return []
+    if architecture.experts is None:
+        return []
+    linear = [item for item in architecture.modules if item.reads != "expert"]
+    return sorted({word for item in linear for word in item.targets if word != "all-linear"})
 
 
 def _peft(notes: Notes, recipe: Mapping[str, Any]) -> dict[str, Any]:
