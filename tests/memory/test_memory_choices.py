@@ -61,11 +61,18 @@ def run_node(folder, script, asked):
     return json.loads(done.stdout)
 
 
+MAPPING = {"peft_type": "LORA", "r": 64, "target_modules": "all-linear", "use_rslora": True, "bias": "none"}
+ADAPTERS = ["lora", "lora", "none", "none", "qlora", "rslora", MAPPING]
+
+
 def a_recipe(rng):
     packed = rng.random() < 0.3
+    adapter = rng.choice(ADAPTERS)
+    over = "none" if adapter in ("none", "qlora") else rng.choice(["none", "none", "none", "nf4", "int8"])
     return Recipe(
         model=rng.choice(list(PRESETS)),
-        adapter=rng.choice(["lora", "none"]),
+        adapter=adapter,
+        quantisation=over,
         r=rng.choice([4, 16, 64]),
         packing="bfd" if packed else "none",
         max_length=rng.choice([512, 2048]) if packed else rng.choice([None, 700, 2048]),
@@ -87,7 +94,9 @@ def a_change(rng, recipe):
         "optim": rng.choice(["adamw_torch", "adamw_8bit", "sgd"]),
     }
     found = {name: some[name] for name in rng.sample(list(some), rng.randrange(0, 5))}
-    if rng.random() < 0.3 and found.get("optim") != "adamw_8bit":
+    if recipe.quantised != "none" and rng.random() < 0.5:
+        found["quantisation"] = "none"  # the switch of 4-bit weights goes off
+    if rng.random() < 0.3 and found.get("optim") != "adamw_8bit" and recipe.quantised == "none":
         found |= {"world": rng.choice([2, 8, 24]), "sharding": rng.choice(["ddp", "fsdp", "zero1", "zero2", "zero3"])}
     return found
 
@@ -155,7 +164,7 @@ def test_a_moved_slider_shows_what_python_says_of_the_code_below(tmp_path):
         # the payload of rows that are known: the longest is not yet cut
         asked.append({"tried": {**tried, "longest": longest}, "change": change, "room": room})
         spread = {name: change[name] for name in ("world", "sharding") if name in change}
-        changed = recipe.with_(**{FIELDS[name]: value for name, value in change.items() if name not in spread})
+        changed = changed_recipe(recipe, {name: value for name, value in change.items() if name not in spread})
         made = estimate_recipe(changed, longest, device=device, card_gib=room / 2**30, **spread)
         wanted.append((made, changed, recipe))
     for said, (made, changed, recipe) in zip(run_node(tmp_path, ASK, asked), wanted, strict=True):
@@ -163,6 +172,22 @@ def test_a_moved_slider_shows_what_python_says_of_the_code_below(tmp_path):
         assert said["word"] == {"out of memory": "no"}.get(made.verdict.word, made.verdict.word)
         same = eval(said["code"].splitlines()[0].removeprefix("recipe = "), {"recipe": _Written(recipe)})
         assert same == (changed if changed != recipe else None)
+
+
+def changed_recipe(recipe, change):
+    """What the page's switches and sliders mean: LoRA off and on, its rank, 4-bit weights off."""
+    change = dict(change)
+    lora, rank, bits = (change.pop(name, None) for name in ("adapter", "rank", "quantisation"))
+    changed = recipe.with_(**{FIELDS[name]: value for name, value in change.items()})
+    if lora == "none":
+        changed = changed.with_(adapter="none", quantisation="none")
+    elif lora and recipe.full:
+        changed = changed.with_(adapter="lora")
+    elif bits:
+        changed = changed.with_(adapter="lora" if recipe.adapter == "qlora" else recipe.adapter, quantisation="none")
+    if rank and isinstance(changed.adapter, dict):
+        return changed.with_(adapter={**changed.adapter, "r": rank})
+    return changed.with_(r=rank) if rank and not isinstance(recipe.adapter, dict) else changed
 
 
 class _Written:

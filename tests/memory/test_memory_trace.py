@@ -352,6 +352,12 @@ def test_a_recipe_file_needs_no_data_and_no_weights(tmp_path):
     assert "adapter" not in full.trace.peak.parts
     with pytest.raises(RecipeError, match=r"'galore'.*WB402"):
         estimate_file(recipe_file(tmp_path, adapter="galore"), 64, method="trace")
+    three = {"peft_type": "IA3", "target_modules": ["k_proj"], "feedforward_modules": []}
+    other = estimate_file(recipe_file(tmp_path, adapter=three), 64, method="trace")
+    shown = other.payload()
+    assert (shown["tried"], shown["kind"]) == (None, "traced") and "adapter IA3" in shown["untried"]
+    assert other.trace.plan.adapter == three and "IA3 adapter" in shown["subtitle"]
+    assert shown["made"]["live"] == other.trace.live
 
 
 def test_words_for_adapters():

@@ -10,6 +10,7 @@ from workbench.api.html_export import Showable
 from workbench.memory.architecture import of_model
 from workbench.memory.cards import CARDS, Card
 from workbench.memory.reach import resolved
+from workbench.recipes import Recipe
 from workbench.views import FIT_MIME
 from workbench.views.fit_bar import FitCard, FitFacts, fit_figure, fit_html, fit_payload, lengths_histogram, step_figure
 
@@ -78,13 +79,15 @@ def _facts(shown: MemoryEstimate, handle: str | None) -> FitFacts:
         **shown.said,
     }
     gpu = shown.gpu
+    tried, untried = _tried(shown)
     return FitFacts(
         subtitle=_subtitle(shown),
         code=shown.code(),
         handle=handle,
         card=None if gpu is None else _card(gpu),
         cards=() if shown.estimate.device == "cpu" else [_card(card) for card in CARDS.values()],
-        tried=_tried(shown),
+        tried=tried,
+        untried=untried,
         curve=trace.curve() if trace else (),
         owner=trace.peak.owner if trace else "",
         assumptions=shown.assumptions,
@@ -97,29 +100,39 @@ def _card(card: Card) -> FitCard:
 
 
 def _subtitle(shown: MemoryEstimate) -> str:
-    recipe, batch = shown.recipe, shown.batch
-    if "adapter" in shown.options:
-        adapter = f"adapter {shown.options['adapter']}" if isinstance(shown.options["adapter"], str) else "PEFT adapter"
-    elif recipe.adapter == "none":
-        adapter = "all weights train"
-    else:
-        names = recipe.target_modules
-        where = "all linear layers" if names == "all-linear" else names if isinstance(names, str) else ", ".join(names)
-        adapter = f"LoRA r{recipe.r} on {where}"
-    return f"{recipe.model}, {adapter}, {batch.rows} × {batch.length:,} tokens"
+    batch = shown.batch
+    return f"{shown.recipe.model}, {_adapter(shown.recipe)}, {batch.rows} × {batch.length:,} tokens"
 
 
-def _tried(shown: MemoryEstimate) -> dict[str, Any] | None:
-    """What the page needs to compute other settings; None where the closed form does not know the model or the run."""
+SPELT: Mapping[str, str] = {"lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "rslora": "rsLoRA"}
+
+
+def _adapter(recipe: Recipe) -> str:
+    """What trains, and over which weights, in words."""
+    if recipe.full:
+        return "all weights train"
+    over = "" if recipe.quantised == "none" or recipe.adapter == "qlora" else f" over {recipe.quantised} weights"
+    if isinstance(recipe.adapter, Mapping):
+        return f"{recipe.adapter_name.partition(' over')[0]} adapter{over}"
+    names = recipe.target_modules
+    where = "all linear layers" if names == "all-linear" else names if isinstance(names, str) else ", ".join(names)
+    return f"{SPELT[recipe.adapter]} r{recipe.r} on {where}{over}"
+
+
+def _tried(shown: MemoryEstimate) -> tuple[dict[str, Any] | None, str]:
+    """What the page needs to compute other settings; None where the closed form does not know them, with why."""
+    recipe = shown.recipe
     try:
-        architecture = of_model(shown.recipe.model)
+        architecture = of_model(recipe.model)
         shapes, settings = architecture.to_dict(), resolved(architecture, shown.settings)
-    except ValueError:  # every WorkbenchError of a model or recipe is one
-        return None
+    except ValueError as error:  # every WorkbenchError of a model or recipe is one
+        return None, getattr(error, "message", str(error))
     rows = shown.rows
-    return {
+    found = {
         "shapes": shapes,
         "settings": settings.to_dict(),
+        "adapter": recipe.to_dict()["adapter"],
+        "quantisation": recipe.quantisation,
         "batch": rows.batch,
         "max_length": rows.max_length,
         "longest": rows.longest,
@@ -127,3 +140,4 @@ def _tried(shown: MemoryEstimate) -> dict[str, Any] | None:
         "masked": rows.masked,
         "lengths": None if rows.lengths is None else lengths_histogram(rows.lengths.counts),
     }
+    return found, ""

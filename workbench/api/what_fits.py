@@ -84,7 +84,7 @@ class WhatFits:
         """
         room = self.card if gpu is None else self._room(gpu)
         architecture = of_model(self.recipe.model)
-        found = remedies(architecture, self.settings, self.rows, room)
+        found = remedies(architecture, self.settings, self.rows, room, self.recipe.adapter)
         beyond = further(architecture, self.settings, room)
         return replace(found, further=tuple(self._replayed(item, room) for item in beyond if self._applies(item)))
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
+from workbench.adapters import Adapter
 from workbench.errors import RecipeError
 from workbench.memory.architecture import Architecture
 from workbench.memory.figures import Estimate, Word
@@ -98,7 +99,9 @@ class Remedies:
         }
 
 
-def remedies(architecture: Architecture, settings: AnalyticSettings, rows: Rows, card: int | None) -> Remedies:
+def remedies(
+    architecture: Architecture, settings: AnalyticSettings, rows: Rows, card: int | None, adapter: Adapter = "lora"
+) -> Remedies:
     """What would make a run fit a card, or need less where there is none.
 
     Args:
@@ -106,8 +109,9 @@ def remedies(architecture: Architecture, settings: AnalyticSettings, rows: Rows,
         settings: The run as it is.
         rows: How its batch comes about.
         card: Bytes that torch sees; None lists savings without verdicts.
+        adapter: The recipe's, so that code says what is changed of it.
     """
-    run = Run(settings, rows)
+    run = Run(settings, rows, "none" if settings.full else adapter)
     before = evaluate(architecture, settings)
     least = max(1, round(LEAST_SHARE * shown(before)))
 

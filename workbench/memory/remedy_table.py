@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workbench.adapters import Adapter
 from workbench.memory.figures import Word
 from workbench.memory.search import Rows, edge
 from workbench.memory.settings import AnalyticSettings
@@ -23,15 +24,16 @@ LENGTH_STEP, LEAST_LENGTH = 64, 256
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that can be changed: settings and how its batch comes about."""
+    """A run that can be changed: settings, how its batch comes about, and the adapter as its recipe says it."""
 
     settings: AnalyticSettings
     rows: Rows
+    said: Adapter = "lora"
 
-    def with_(self, rows: Mapping[str, Any] | None = None, **settings: Any) -> Run:
+    def with_(self, rows: Mapping[str, Any] | None = None, said: Adapter | None = None, **settings: Any) -> Run:
         """A copy with some fields changed; the batch follows its rows."""
         changed = replace(self.rows, **(rows or {}))
-        return Run(changed.apply(replace(self.settings, **settings)), changed)
+        return Run(changed.apply(replace(self.settings, **settings)), changed, self.said if said is None else said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def _lora(run: Run, _word: Callable[[Run], Word | None]) -> Run | None:
     settings = run.settings
     if not settings.full:
         return None
-    return run.with_(adapter="lora", weight_bytes=2 if settings.autocast else settings.weight_bytes)
+    return run.with_(said="lora", adapter="lora", weight_bytes=2 if settings.autocast else settings.weight_bytes)
 
 
 def _half_weights(run: Run, _word: Callable[[Run], Word | None]) -> Run | None:
@@ -140,7 +142,18 @@ def _storage(run: Run) -> dict[str, Any]:
 def _four_bits(run: Run, _word: Callable[[Run], Word | None]) -> Run | None:
     if run.settings.full or run.settings.quantisation != "none":
         return None
-    return run.with_(quantisation="nf4", float32_rest=True, **_storage(run))
+    plain = run.said == "lora"  # another adapter has no word for it: the rest of its weights stays as it is
+    said = "qlora" if plain else run.said
+    return run.with_(said=said, quantisation="nf4", float32_rest=plain, **_storage(run))
+
+
+def _say_bits(run: Run) -> Said:
+    return Said({"adapter": "qlora"} if run.said == "qlora" else {"quantisation": "nf4"}, _storage(run))
+
+
+def _say_rank(run: Run) -> Said:
+    rank = run.settings.rank
+    return Said({"adapter": {**run.said, "r": rank}} if isinstance(run.said, Mapping) else {"r": rank}, {})
 
 
 def _set(**values: Any) -> Callable[[Run], Said]:
@@ -212,16 +225,16 @@ TABLE: tuple[Change, ...] = (
     ),
     Change(
         "quantisation",
-        _words("4-bit weights (QLoRA)"),
+        _words("4-bit weights"),
         _words("quantised weights are slower and a little worse; needs bitsandbytes"),
-        lambda run: Said({}, {"adapter": "qlora", **_storage(run)}),
+        _say_bits,
         _four_bits,
     ),
     Change(
         "rank",
         lambda run: f"LoRA rank {run.settings.rank}",
         _words("a smaller adapter learns less"),
-        lambda run: Said({"r": run.settings.rank}, {}),
+        _say_rank,
         _lower_rank,
     ),
     Change(

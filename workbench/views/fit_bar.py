@@ -57,6 +57,7 @@ class FitFacts:
     Attributes:
         subtitle: Model, adapter and batch in words.
         tried: What the page needs to compute other settings, as in docs/wire.md; None: nothing can be tried.
+        untried: Why nothing can be tried.
         curve: (phase, live bytes) over the traced steps.
         owner: What holds most at the peak of the curve, in words.
         measured: `{"title", "measured": {"live", "reserved", "shown", "kinds"}}`; None before anything was measured.
@@ -69,6 +70,7 @@ class FitFacts:
     card: FitCard | None = None
     cards: Sequence[FitCard] = ()
     tried: Mapping[str, Any] | None = None
+    untried: str = ""
     curve: Sequence[tuple[str, int]] = ()
     owner: str = ""
     measured: Mapping[str, Any] | None = None
@@ -95,6 +97,7 @@ def fit_payload(made: Estimate, facts: FitFacts) -> dict[str, Any]:
         "card": None if facts.card is None else _card(facts.card),
         "cards": [_card(card) for card in facts.cards],
         "tried": None if facts.tried is None else dict(facts.tried),
+        "untried": facts.untried,
         "curve": _curve(facts.curve, facts.owner),
         "measured": None if facts.measured is None else dict(facts.measured),
         "assumptions": list(facts.assumptions),

@@ -104,6 +104,10 @@ class FitBar {
     this.node.append(...this.measuredParts(), box);
     if (this.trial !== null) {
       this.node.append(this.notice, h('div', { class: 'wb-cols' }, this.trial.controls.node, this.trial.remedies.node));
+    } else if (payload.measured === null && payload.untried !== '') {
+      this.notice.textContent = trans.__('No other setting can be tried here: %1', payload.untried);
+      this.notice.hidden = false;
+      this.node.append(this.notice);
     }
     this.node.append(this.step.node, ...this.assumptions(), this.code.node, this.live.node);
     this.node.setAttribute('aria-label', payload.title);

@@ -177,7 +177,7 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
     ),
     quantisation: toggle(
       trans.__('4-bit weights (NF4)'),
-      flip(on4 => ({ quantisation: on4 ? 'nf4' : 'none' })),
+      flip(on4 => ({ quantisation: on4 ? 'nf4' : settings.quantisation === 'int8' ? 'int8' : 'none' })),
       signal
     ),
     optim: toggle(
@@ -193,8 +193,9 @@ export function fitControls(props: ControlProps, trans: Trans, signal: AbortSign
   };
   const isHost = settings.device === 'cpu';
   // what these save exists on a GPU only
-  const onGpu = [switches.quantisation, switches.optim, switches.attention, sliders.world, sharing];
+  const onGpu = [switches.optim, switches.attention, sliders.world, sharing];
   onGpu.forEach(item => (item.node.hidden = isHost));
+  switches.quantisation.node.hidden = isHost && settings.quantisation === 'none';
   const node = h(
     'div',
     { class: 'wb-sl' },

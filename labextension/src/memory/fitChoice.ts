@@ -5,6 +5,8 @@
  * the same step.
  */
 import type { FitTried } from '../wire/fit';
+import { adapterFields, isFloat32Rest, python, quoted, recipeAdapter } from './fitAdapter';
+import type { Fields, RecipeAdapter } from './fitAdapter';
 import type { Settings } from './shapes';
 
 export interface FitChoice {
@@ -30,6 +32,8 @@ export interface FitChoice {
   /** Type that 4-bit weights are packed into, and the floating one with which FSDP2 would cut them. */
   readonly storage: string;
   readonly floating: string;
+  /** The adapter as the recipe says it. */
+  readonly recipe: RecipeAdapter;
 }
 
 export function choiceOf(tried: FitTried): FitChoice {
@@ -49,7 +53,8 @@ export function choiceOf(tried: FitTried): FitChoice {
     world: settings.world ?? 1,
     sharding: settings.sharding ?? 'none',
     storage: settings.bnb_4bit_quant_storage ?? 'uint8',
-    floating: settings.autocast || settings.weight_bytes === 2 ? 'bfloat16' : 'float32'
+    floating: settings.autocast || settings.weight_bytes === 2 ? 'bfloat16' : 'float32',
+    recipe: recipeAdapter(tried)
   };
 }
 
@@ -89,7 +94,7 @@ export function settingsOf(choice: FitChoice, tried: FitTried): Settings {
     accumulation: choice.accumulation,
     optim: choice.optim,
     attention: choice.attention,
-    float32_rest: choice.quantisation === before.quantisation ? before.float32_rest : choice.quantisation !== 'none',
+    float32_rest: choice.quantisation === before.quantisation ? before.float32_rest : isFloat32Rest(choice),
     masked: tried.masked ?? (tried.packed || choice.batch > 1),
     weight_bytes: choice.weightBytes,
     world: choice.world,
@@ -108,14 +113,9 @@ export function withAdapter(choice: FitChoice, adapter: string, tried: FitTried)
   return { adapter, weightBytes, ...(adapter === 'none' ? { quantisation: 'none' } : {}) };
 }
 
-/** A Python literal. */
-const quoted = (value: string): string => `'${value.replace(/[\\']/g, '\\$&')}'`;
-
 /** Fields of the recipe that a choice changes, as `[name, Python]`. */
-export function changedFields(before: FitChoice, after: FitChoice): readonly (readonly [string, string])[] {
+export function changedFields(before: FitChoice, after: FitChoice): Fields {
   const fields: readonly (readonly [string, string, string])[] = [
-    ['adapter', quoted(before.adapter), quoted(after.adapter)],
-    ['r', String(before.rank), String(after.rank)],
     ['per_device_train_batch_size', String(before.batch), String(after.batch)],
     ['gradient_accumulation_steps', String(before.accumulation), String(after.accumulation)],
     ['max_length', String(before.length ?? 'None'), String(after.length ?? 'None')],
@@ -123,24 +123,19 @@ export function changedFields(before: FitChoice, after: FitChoice): readonly (re
     ['optim', quoted(before.optim), quoted(after.optim)],
     ['precision', before.precision, after.precision === '' ? '' : quoted(after.precision)]
   ];
-  return fields.filter(([, old, value]) => old !== value).map(([name, , value]) => [name, value]);
+  const others = fields.filter(([, old, value]) => old !== value).map(([name, , value]) => [name, value] as const);
+  return [...adapterFields(before, after), ...others];
 }
 
 /** Arguments of `estimate` that a choice changes: what a recipe does not have. */
-export function changedArguments(before: FitChoice, after: FitChoice): readonly (readonly [string, string])[] {
-  const adapter = after.quantisation === 'nf4' ? 'qlora' : after.adapter;
+export function changedArguments(before: FitChoice, after: FitChoice): Fields {
   const fields: readonly (readonly [string, string | number, string | number, string])[] = [
     ['attention', before.attention, after.attention, quoted(after.attention)],
-    ['adapter', before.quantisation, after.quantisation, quoted(adapter)],
     ['world', before.world, after.world, String(after.world)],
     ['sharding', before.sharding, after.sharding, quoted(after.sharding)],
     ['bnb_4bit_quant_storage', before.storage, storageOf(after, before), quoted(storageOf(after, before))]
   ];
   return fields.filter(([, old, value]) => old !== value).map(([name, , , code]) => [name, code]);
-}
-
-function python(value: boolean): string {
-  return value ? 'True' : 'False';
 }
 
 const call = (name: string, values: Iterable<readonly [string, string]>): string =>
@@ -154,11 +149,15 @@ export function codeOf(
   card: string | null
 ): string {
   const args = new Map(Object.entries(given));
-  // where the call names the adapter, the recipe's is not asked
-  const fields = changedFields(before, after).filter(([field]) => field !== 'adapter' || !args.has('adapter'));
-  if (args.has('adapter') && before.adapter !== after.adapter) {
-    args.set('adapter', quoted(after.adapter));
+  // what the call names is not asked of the recipe: once it is changed, the recipe says all of it
+  const isNamed = args.has('adapter') || args.has('quantisation');
+  const whole = isNamed ? adapterFields(before, after, true) : [];
+  if (whole.length > 0) {
+    args.delete('adapter');
+    args.delete('quantisation');
   }
+  const own = new Set(whole.map(([field]) => field));
+  const fields = [...whole, ...changedFields(before, after).filter(([field]) => !own.has(field))];
   if (before.sharding !== after.sharding) {
     args.delete('offload');
   }

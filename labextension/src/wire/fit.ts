@@ -10,9 +10,10 @@ import {
   object,
   oneOf,
   string,
+  withDefault,
   WireError
 } from '../parse';
-import type { Parsed, Parser } from '../parse';
+import type { Members, Parsed, Parser } from '../parse';
 import { FIT_KINDS } from '../memory/fitModel';
 import type { Breakdown, Span } from '../memory/fitModel';
 import type { Settings, Shapes } from '../memory/shapes';
@@ -80,11 +81,18 @@ const checked = object({
   weight_bytes: integer
 });
 
+/** An adapter: a word, or PEFT's config; null in a payload that does not say it. */
+const adapter: Parser<string | Members | null> = (value, path) =>
+  value === undefined || value === null ? null : typeof value === 'string' ? value : members(value, path);
+
 /** What the page needs to compute other settings itself. */
 const tried = object({
   /** The model's shapes, as the closed form takes them. */
   shapes,
   settings,
+  /** As the recipe says them. */
+  adapter,
+  quantisation: withDefault(string, 'none'),
   batch: integer,
   max_length: nullable(integer),
   /** Tokens of the longest row. */
@@ -117,6 +125,8 @@ const fitPayload = object({
   card: nullable(card),
   cards: array(card),
   tried: nullable(tried),
+  /** Why nothing can be tried. */
+  untried: withDefault(string, ''),
   /** Memory over the traced steps: bytes by equal stretches, and how many of them every phase takes. */
   curve: nullable(
     object({ bytes: array(number), phases: array(object({ name: string, length: integer })), owner: string })

@@ -101,6 +101,61 @@ def test_shards_are_a_slider_and_their_communication_is_in_the_bar(show_fit):
     assert figure(page, 0) == before
 
 
+LORA = {"peft_type": "LORA", "r": 32, "target_modules": ["q_proj", "v_proj"], "bias": "none"}
+BITS, LORA_SWITCH = "4-bit weights (NF4)", "LoRA (off: all weights train)"
+
+
+def first_line(page):
+    return page.inner_text(".wb-code pre").splitlines()[0]
+
+
+def pressed(page, name):
+    return page.get_by_role("switch", name=name).get_attribute("aria-checked") == "true"
+
+
+def test_controls_begin_at_the_recipes_adapter_and_code_changes_it(show_fit):
+    page = show_fit(adapter="qlora", gradient_checkpointing=True)
+    before = figure(page, 0)
+    assert "QLoRA r16 on all linear layers" in page.inner_text(".wb-fitsub")
+    assert pressed(page, BITS) and pressed(page, LORA_SWITCH)
+    page.get_by_role("switch", name=BITS).click()
+    assert figure(page, 0) > before
+    assert first_line(page) == "recipe = recipe.with_(adapter='lora')"
+    page.get_by_role("switch", name=LORA_SWITCH).click()
+    assert first_line(page) == "recipe = recipe.with_(adapter='none')"
+    assert page.get_by_role("switch", name=BITS).is_disabled()
+    page.get_by_role("switch", name=LORA_SWITCH).click()
+    page.get_by_role("switch", name=BITS).click()
+    assert figure(page, 0) == before and first_line(page) == "recipe.estimate(gpu='23.6 GiB')"
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"adapter": "lora"}, "adapter='qlora'"),
+        ({"adapter": "dora"}, "quantisation='nf4'"),
+        ({"adapter": LORA}, "quantisation='nf4'"),
+    ],
+)
+def test_four_bits_are_said_as_the_adapter_says_them(fields, line, show_fit):
+    page = show_fit(**fields)
+    page.get_by_role("switch", name=BITS).click()
+    assert first_line(page) == f"recipe = recipe.with_({line})"
+
+
+def test_the_rank_of_a_mapping_is_changed_in_the_mapping(show_fit):
+    page = show_fit(adapter=LORA)
+    move(page, "LoRA rank", "ArrowRight")
+    assert eval(first_line(page).removeprefix("recipe = recipe.with_(adapter=").removesuffix(")")) == {**LORA, "r": 64}
+
+
+def test_what_cannot_be_tried_is_said_with_its_reason(show_fit):
+    payload = {**fit_payload(), "tried": None, "untried": "The formula does not know adapter IA3."}
+    page = show_fit(payload)
+    assert page.inner_text(".wb-fitnote").endswith("The formula does not know adapter IA3.")
+    assert page.locator(".wb-sl").count() == 0 and page.locator(".wb-code pre").count() == 1
+
+
 def test_remedies_are_sorted_by_saving_and_applied_by_one_press(show_fit):
     page = show_fit(per_device_train_batch_size=1)
     lines = page.locator(".wb-fix:visible")
