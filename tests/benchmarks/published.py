@@ -30,9 +30,9 @@ PREDICTIONS = Path(__file__).with_name("published_predictions.csv")
 GB = 10**9
 CONTEXT = (CUDA_CONTEXT.low + CUDA_CONTEXT.high) // 2
 FIELDS = ("source", "method", "config", "model", "rows", "live", "reserved", "least", "note")
-UNSLOTH_2024 = ("unsloth", "unsloth_cross_entropy")
-"""Unsloth as LLaMA-Factory of 2024-04 called it: all logits in place, plain checkpointing."""
-UNSLOTH_2025 = ("unsloth", "cut_cross_entropy")
+UNSLOTH_2024 = ("unsloth_2024",)
+"""Unsloth as LLaMA-Factory of 2024-04 (b638c655) called it: all logits in place, plain checkpointing."""
+UNSLOTH_2025 = ("unsloth_2024", "cut_cross_entropy")
 """Unsloth of 2025-01-14 with `use_gradient_checkpointing="unsloth"`."""
 
 Case = dict[str, object]

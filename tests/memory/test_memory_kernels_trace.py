@@ -17,7 +17,7 @@ TOKENS = 96
 LORA = ("lora_mlp", "lora_qkv", "lora_o")
 KERNELS = [
     ("liger", "liger_cross_entropy"),
-    ("unsloth", "unsloth_cross_entropy"),
+    ("unsloth_2024",),
     (*LORA, "cut_cross_entropy"),
     (*LORA, "liger", "cut_cross_entropy"),
 ]

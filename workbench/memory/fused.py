@@ -98,10 +98,12 @@ def mlp_temporaries(architecture: Architecture, settings: AnalyticSettings, fuse
     """Bytes above what a layer keeps while the joined MLP runs: forward, and backward.
 
     Forward: the product, the output and one dequantised weight. Backward: the product's gradient, which gate's and up's
-    take over in place, the incoming gradient, the outgoing one where it has a place of its own, one dequantised weight.
+    take over in place, the incoming gradient, the outgoing one where it has a place of its own, one dequantised weight,
+    and LoRA's product where it is made beside.
     """
     a, c, tokens = architecture, settings.compute_bytes, settings.tokens
+    beside = c * a.intermediate if fused.beside else 0
     weight = c * a.hidden * a.intermediate if settings.quantisation == "nf4" else 0
     outgoing = c * a.hidden if fused.copies else 0
     forward = (c * a.intermediate + 2 * c * a.hidden) * tokens + weight
-    return forward, (c * a.intermediate + settings.rest_bytes * a.hidden + outgoing) * tokens + weight
+    return forward, (c * a.intermediate + settings.rest_bytes * a.hidden + outgoing + beside) * tokens + weight

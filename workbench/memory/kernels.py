@@ -36,6 +36,7 @@ class Fused:
             makes all of them and overwrites them with their gradient.
         plain: Whether the LoRA kernels take no DoRA, no dropout and no bias: then PEFT's layers stay.
         copies: Whether the LoRA kernels keep the adapter in the activations' type.
+        beside: Whether LoRA's product has a tensor of its own before it is added.
         maskless: Whether attention runs without a mask, by flash attention.
         stays: Inputs of layers, or kept tensors, that are on the device at once where activations are offloaded.
     """
@@ -48,6 +49,7 @@ class Fused:
     loss: LossKernel = ""
     plain: bool = False
     copies: bool = False
+    beside: bool = False
     maskless: bool = False
     stays: int = 5
 
@@ -72,14 +74,18 @@ WORDS: Mapping[str, Word] = {
         "Unsloth",
         {"norms": True, **LORA, "loss": "chunked", "plain": True, "maskless": True, "stays": 2},
     ),
+    "unsloth_2024": Word(
+        "Unsloth (before 2025-03)",
+        {"norms": True, **LORA, "loss": "in place", "plain": True, "maskless": True, "stays": 2, "beside": True},
+    ),
     "unsloth_gc": Word("Unsloth", {"stays": 1}),
-    "unsloth_cross_entropy": Word("Unsloth", {"loss": "in place"}),
     "lora_mlp": Word("axolotl", {"mlp": True, "copies": True}),
     "lora_qkv": Word("axolotl", {"qkv": True, "copies": True}),
     "lora_o": Word("axolotl", {"o": True, "copies": True}),
 }
 """Rotary kernels are not among them: they change no tensor that is kept. Where several words name a loss, the last
-one counts: `("unsloth", "cut_cross_entropy")` is Unsloth of early 2025, with `unsloth_cross_entropy` that of 2024.
+one counts: `("unsloth_2024", "cut_cross_entropy")` is Unsloth of January 2025 (0a2c3973), `unsloth_2024` that of April
+2024 (6dad5dd9); its LoRA adds in place since 2025-03-01 (4f166026).
 
 What stays while activations are offloaded: TRL's stash of 5 tensors (trl 1.16, models/activation_offloading.py);
 Unsloth's buffer and the last layer's input, which never leaves (unsloth-zoo, gradient_checkpointing.py); one in its

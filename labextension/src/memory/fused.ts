@@ -87,6 +87,7 @@ export function mlpTemporaries(shapes: Shapes, settings: Settings, fused: Fused)
   const tokens = tokensOf(settings);
   const weight = settings.quantisation === 'nf4' ? c * hidden * intermediate : 0;
   const outgoing = fused.copies ? c * hidden : 0;
+  const beside = fused.beside ? c * intermediate : 0;
   const forward = (c * intermediate + 2 * c * hidden) * tokens + weight;
-  return [forward, (c * intermediate + restBytes(settings) * hidden + outgoing) * tokens + weight];
+  return [forward, (c * intermediate + restBytes(settings) * hidden + outgoing + beside) * tokens + weight];
 }

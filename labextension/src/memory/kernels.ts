@@ -15,6 +15,8 @@ export interface Fused {
   readonly plain: boolean;
   /** Whether the LoRA kernels keep the adapter in the activations' type. */
   readonly copies: boolean;
+  /** Whether LoRA's product has a tensor of its own before it is added. */
+  readonly beside: boolean;
   /** Kept tensors that are on the device at once where activations are offloaded. */
   readonly stays: number;
 }
@@ -28,6 +30,7 @@ export const NOTHING: Fused = {
   loss: '',
   plain: false,
   copies: false,
+  beside: false,
   stays: 5
 };
 
@@ -38,8 +41,8 @@ const WORDS: Readonly<Record<string, Partial<Fused>>> = {
   liger_cross_entropy: { loss: 'liger' },
   cut_cross_entropy: { loss: 'cut' },
   unsloth: { norms: true, mlp: true, qkv: true, o: true, loss: 'chunked', plain: true, stays: 2 },
+  unsloth_2024: { norms: true, mlp: true, qkv: true, o: true, loss: 'in place', plain: true, stays: 2, beside: true },
   unsloth_gc: { stays: 1 },
-  unsloth_cross_entropy: { loss: 'in place' },
   lora_mlp: { mlp: true, copies: true },
   lora_qkv: { qkv: true, copies: true },
   lora_o: { o: true, copies: true }

@@ -57,17 +57,22 @@ class GatedProduct(torch.autograd.Function):
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """A linear module with its adapter: base weight and LoRA's matrices."""
+    """A linear module with its adapter: base weight and LoRA's matrices.
+
+    Attributes:
+        beside: Whether LoRA's product is made beside the other and then added, as Unsloth did before 2025-03.
+    """
 
     weight: Any
     a: Any
     b: Any
+    beside: bool = False
 
     @classmethod
-    def of(cls, module: Any) -> Adapted:
+    def of(cls, module: Any, beside: bool = False) -> Adapted:
         """What a kernel takes of a module that PEFT wrapped."""
         name = next(iter(module.lora_A))
-        return cls(module.base_layer.weight, module.lora_A[name].weight, module.lora_B[name].weight)
+        return cls(module.base_layer.weight, module.lora_A[name].weight, module.lora_B[name].weight, beside)
 
     def whole(self) -> Any:
         """The weight as a matrix of outputs by inputs, dequantised into a new one where it is packed."""
@@ -80,14 +85,17 @@ class Adapted:
         """X W + x A B of rows x."""
         out = torch.matmul(x, self.whole().t())
         low = torch.matmul(x if dropped is None else dropped, self.a.t().to(out.dtype))
-        return out.addmm_(low, self.b.t().to(out.dtype))
+        return self._added(out, low, self.b.t().to(out.dtype))
 
     def back(self, grad: Any, out: Any = None) -> Any:
         """Gradient of the rows: added to `out` where one is given."""
         whole = self.whole()
-        out = torch.matmul(grad, whole) if out is None else out.addmm_(grad, whole)
+        out = torch.matmul(grad, whole) if out is None else self._added(out, grad, whole)
         del whole
-        return out.addmm_(torch.matmul(grad, self.b.to(grad.dtype)), self.a.to(grad.dtype))
+        return self._added(out, torch.matmul(grad, self.b.to(grad.dtype)), self.a.to(grad.dtype))
+
+    def _added(self, out: Any, first: Any, second: Any) -> Any:
+        return out.add_(torch.matmul(first, second)) if self.beside else out.addmm_(first, second)
 
     def gradients(self, x: Any, grad: Any) -> tuple[Any, Any]:
         """Of A and of B, in the rows' type."""

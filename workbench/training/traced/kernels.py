@@ -122,7 +122,7 @@ def _weights(parts: tuple[Adapted, ...]) -> list[Any]:
 
 
 def _mlp(module: Any, fused: Fused) -> None:
-    parts = tuple(Adapted.of(getattr(module, name)) for name in MLP)
+    parts = tuple(Adapted.of(getattr(module, name), fused.beside) for name in MLP)
 
     def forward(x: Any) -> Any:
         return JoinedMLP.apply(x, _dropped(module.gate_proj, x), parts, fused.copies, *_weights(parts))
@@ -131,7 +131,7 @@ def _mlp(module: Any, fused: Fused) -> None:
 
 
 def _projection(module: Any, fused: Fused) -> None:
-    parts = (Adapted.of(module),)
+    parts = (Adapted.of(module, fused.beside),)
 
     def forward(x: Any) -> Any:
         return JoinedProjections.apply(x, _dropped(module, x), parts, fused.copies, *_weights(parts))
@@ -141,7 +141,7 @@ def _projection(module: Any, fused: Fused) -> None:
 
 def _qkv(module: Any, fused: Fused) -> None:
     """All three are made where queries are asked for; keys and values wait until they are."""
-    parts = tuple(Adapted.of(getattr(module, name)) for name in QKV)
+    parts = tuple(Adapted.of(getattr(module, name), fused.beside) for name in QKV)
     waiting: list[Any] = []
 
     def queries(x: Any) -> Any:
