@@ -9,6 +9,7 @@ import types
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import accumulate
 from unittest import mock
 
 import torch
@@ -20,6 +21,9 @@ from torch.distributed.fsdp import MixedPrecisionPolicy
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from workbench.training.traced.models import quantise
+from workbench.training.traced.naming import see_model
+from workbench.training.traced.recorder import Recorder, selection
+from workbench.training.traced.spreading import _cut, spreading
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Case:
     rank: int = 0
     reshard: bool = True
     accumulation: int = 1
+    attention: str = "sdpa"
     storage: str = ""
     """Type that nf4 weights are packed into; none quantises nothing."""
 
@@ -81,7 +86,7 @@ def _model(case):
     import transformers
 
     config = transformers.AutoConfig.for_model(**case.config)
-    config._attn_implementation, config.use_cache = "sdpa", False
+    config._attn_implementation, config.use_cache = case.attention, False
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dtype = torch.bfloat16 if case.lora else torch.float32
@@ -161,3 +166,22 @@ def _sharded(model, case, mesh):
         device=torch.device("cpu"),
     )
     return fsdp2_prepare_model(accelerator, model)
+
+
+def traced(case):
+    """Highest live bytes of the same step by the trace's counter: FSDP2 on `meta`, inside `spreading`."""
+    plan = types.SimpleNamespace(world=case.world, sharding="fsdp", autocast=True)
+    recorder = Recorder(("meta",), selection(lambda mask: mask.numel()))
+    with spreading(plan, recorder):
+        model = _model(case)
+        _cut(model, None, plan)
+        see_model(recorder, model)
+        with recorder:
+            for micro in range(case.accumulation):
+                model.set_requires_gradient_sync(micro == case.accumulation - 1)
+                ids = torch.zeros((case.rows, case.length), dtype=torch.long, device="meta")
+                loss = model(input_ids=ids, labels=ids).loss
+                loss.backward()
+                del loss
+        recorder.closed = True
+    return max(accumulate(size for _, size in recorder.events))

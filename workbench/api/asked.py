@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from workbench.api.spread_trace import spread_trace
 from workbench.errors import RecipeError
 from workbench.memory.alloc_conf import Settings
 from workbench.memory.architecture import of_model, read_config
@@ -96,18 +97,23 @@ class Asked:
         changes = {"device": self.device, **plan_changes(self.options)}
         if "padded" not in changes and len(batches[-1]) > 1:
             changes["padded"] = True
-        trace = trace_plan(Plan.of(self.recipe, read_config(self.recipe.model), batches, **changes))
+        plan = Plan.of(self.recipe, read_config(self.recipe.model), batches, **changes)
+        trace, notes = spread_trace(plan, self.options)
+        trace = trace or trace_plan(plan)
         largest = BatchShape(len(batches[-1]), max(batches[-1]))
         order = _order(trace.plan, epoch)
         conf = Settings.from_text(self._conf) if self._conf else None
-        made, notes = self._spread(estimate_of(trace, order, conf), largest)
+        made = estimate_of(trace, order, conf)
+        if trace.plan.sharding == "none":
+            made, more = self._spread(made, largest)
+            notes += more
         notes += order.sentences if order else []
         if self.options.get("loss") == "logits" and trace.plan.loop == "trainer":
             notes += ["the traced trainer is TRL's, its head in tiles: all logits need up to 12 V bytes a token more"]
         return Answer(made, largest, trace, time.perf_counter() - started, (*self.notes, *notes), order)
 
     def _spread(self, made: Estimate, batch: BatchShape) -> tuple[Estimate, list[str]]:
-        """A traced estimate over several devices, where the options ask for them."""
+        """A trace of one device over several by the closed form, where the options ask for them."""
         if not any(self.options.get(name) not in (None, 1, "none") for name in DEVICES):
             return made, []
         settings, _ = settings_of(self.recipe, batch, self.device, self.options)

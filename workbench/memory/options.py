@@ -36,7 +36,7 @@ APART = ("task", "alloc_conf", "loss")
 NAMES = (
     *APART,
     *SPREAD,
-    *(item.name for item in fields(Plan) if item.name not in ("method", "recipe", "config")),
+    *(item.name for item in fields(Plan) if item.name not in ("method", "recipe", "config", *SPREAD)),
 )
 """Every option there is."""
 
@@ -86,7 +86,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def plan_changes(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as fields of a plan: `task` is its `method`, and what concerns several devices is not its own."""
-    found = {name: value for name, value in options.items() if name not in (*SPREAD, *APART)}
+    found = {name: value for name, value in options.items() if name not in (*DEVICES, *APART)}
     if found.get("quantisation") == "none":
         found["quantisation"] = None
     if options.get("loss") == "logits" and options.get("task", "sft") == "sft":

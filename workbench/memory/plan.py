@@ -60,6 +60,9 @@ class Plan:
         sample_tokens: New tokens of its answer.
         kernels: Words of `workbench.memory.kernels`: what other tools' kernels replace.
         activation_offloading: Whether what is kept for backward waits in host memory (TRL's SFTConfig).
+        world: Ranks of the run; the traced process stands for the first.
+        sharding: `none`, `ddp` or `fsdp`: torch's own wrapper around the model.
+        bnb_4bit_quant_storage: Type that 4-bit weights are packed into.
     """
 
     config: Mapping[str, Any]
@@ -94,6 +97,9 @@ class Plan:
     sample_tokens: int = 64
     kernels: Sequence[str] = ()
     activation_offloading: bool = False
+    world: int = 1
+    sharding: str = "none"
+    bnb_4bit_quant_storage: str = "uint8"
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

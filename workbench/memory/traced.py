@@ -7,11 +7,13 @@ from workbench.memory.analytic import CUDA_CONTEXT
 from workbench.memory.figures import Estimate, Interval, Part, Peak
 from workbench.memory.order import Order
 from workbench.memory.plan import Plan
+from workbench.memory.sharding import NCCL
+from workbench.memory.sharding_fsdp import GATHER, REDUCE
 from workbench.memory.trace import Moment, Trace
 
 
 def estimate_of(trace: Trace, order: Order | None = None, settings: Settings | None = None) -> Estimate:
-    """The estimate of a traced step; `reserved` is one figure, that of the allocator's replay.
+    """The estimate of a traced step; `reserved` is one figure of one device, that of the allocator's replay.
 
     Args:
         trace: The trace of the largest batch.
@@ -22,6 +24,12 @@ def estimate_of(trace: Trace, order: Order | None = None, settings: Settings | N
     if order is not None:
         reserved = max(reserved, order.most_reserved(settings))
     cuda = trace.plan.device == "cuda"
+    context = CUDA_CONTEXT if cuda else Interval(0, 0)
+    apart = 0
+    if trace.plan.sharding != "none":
+        # gather and reduce buffers come from streams of their own, for each of which the allocator keeps a pool
+        apart = sum(max(m.parts.get(name, 0) for m in trace.moments) for name in (GATHER, REDUCE))
+        context = Interval(context.low + NCCL.low, context.high + NCCL.high) if cuda else context
     peaks = tuple(Peak(moment.phase, dict(moment.parts)) for moment in trace.moments)
     peak = max(peaks, key=lambda found: found.bytes)
     return Estimate(
@@ -30,8 +38,8 @@ def estimate_of(trace: Trace, order: Order | None = None, settings: Settings | N
         parts=tuple(_part(trace, name, size) for name, size in trace.peak.parts.items()),
         peaks=peaks,
         peak=peak,
-        reserved=Interval(reserved, reserved),
-        context=CUDA_CONTEXT if cuda else Interval(0, 0),
+        reserved=Interval(reserved, reserved + apart),
+        context=context,
     )
 
 
@@ -71,7 +79,7 @@ def assumptions_of(trace: Trace) -> list[str]:
         found += [
             "two cuBLAS workspaces of 8.125 MiB (32 MiB each on Hopper)",
             f"driver context {CUDA_CONTEXT}, not measured here",
-            "one device; no torch.compile",
+            f"one device of {plan.world}; no torch.compile" if plan.world > 1 else "one device; no torch.compile",
         ]
     return [*found, *_between(plan)]
 

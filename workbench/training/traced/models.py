@@ -60,7 +60,7 @@ def of_plan(plan: Plan, notes: list[str]) -> Any:
         notes.append(f"{family} has no {plan.attention} attention in transformers: {chosen} is traced, as it would run")
     if plan.quantisation:
         low = plan.autocast or plan.dtype != "float32"
-        quantise(model, plan.quantisation, torch.bfloat16 if low else torch.float32)
+        quantise(model, plan.quantisation, torch.bfloat16 if low else torch.float32, plan.bnb_4bit_quant_storage)
         if plan.float32_rest:
             for parameter in model.parameters():
                 if parameter.dtype in HALVES and type(parameter) is torch.nn.Parameter:

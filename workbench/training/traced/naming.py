@@ -38,6 +38,9 @@ def see_model(recorder: Recorder, model: Any, base: set[int] | None = None, cate
             _call(recorder, tensor, category)
         if parameter.requires_grad:
             parameter.register_post_accumulate_grad_hook(lambda p: recorder.call_it(p.grad, "gradients"))
+    for module in model.modules():  # a 4-bit weight that FSDP2 cut has its scales on the module only
+        for tensor in scales_of(module):
+            _call(recorder, tensor, category)
     for buffer in model.buffers():
         _call(recorder, buffer, kind(buffer))
 
@@ -48,12 +51,24 @@ def see_state(recorder: Recorder, optimizer: Any) -> None:
     for state in optimizer.state.values():
         for value in state.values():
             if isinstance(value, torch.Tensor):
-                recorder.call_it(value, "optimizer state")
+                recorder.call_it(local(value), "optimizer state")
+
+
+def see_gradients(recorder: Recorder, model: Any) -> None:
+    """Name the gradients that are there: FSDP2 sets them, and no hook of a parameter runs."""
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            recorder.call_it(local(parameter.grad), "gradients")
+
+
+def local(tensor: Any) -> Any:
+    """What this rank has of a tensor that is cut over several."""
+    return getattr(tensor, "_local_tensor", tensor)
 
 
 def _call(recorder: Recorder, tensor: Any, category: str) -> None:
-    recorder.see(tensor, "setup")
-    recorder.call_it(tensor, category)
+    recorder.see(local(tensor), "setup")
+    recorder.call_it(local(tensor), category)
 
 
 @contextmanager
@@ -110,7 +125,7 @@ def name_trainer_phases(recorder: Recorder, trainer: Any) -> None:
         setattr(owner, name, wrapped)
 
     around(trainer, "compute_loss", FORWARD)
-    around(trainer.accelerator, "backward", LOSS_BACKWARD)
+    around(trainer.accelerator, "backward", LOSS_BACKWARD, lambda: see_gradients(recorder, trainer.model))
     around(trainer.accelerator, "clip_grad_norm_", OPTIMIZER)
     create = trainer.create_optimizer
 

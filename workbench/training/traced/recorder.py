@@ -64,6 +64,8 @@ class Recorder(TorchDispatchMode):
         self.scratch: dict[str, int] = {}
         self._keys: dict[int, tuple[int, Any]] = {}
         self.follows: dict[int, int] = {}
+        self._pauses = 0
+        self._emptied: set[int] = set()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -71,6 +73,10 @@ class Recorder(TorchDispatchMode):
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(getattr(kind, "__name__", "") == "DTensor" for kind in types):
+            return NotImplemented  # its own dispatch runs on what this rank has, and comes here again
+        if self._pauses:
+            return func(*args, **(kwargs or {}))
         self.operators += 1
         if self.scratch and func in PRODUCTS:
             self._first_product()
@@ -104,7 +110,8 @@ class Recorder(TorchDispatchMode):
         self._event(key, size)
 
         def gone(reference: Any) -> None:
-            self._event(key, -size)
+            if key not in self._emptied:
+                self._event(key, -size)
             held = self._keys.get(place)
             if held is not None and held[1] is reference:
                 del self._keys[place]
@@ -121,6 +128,23 @@ class Recorder(TorchDispatchMode):
             return out
 
         return made
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """A tensor's memory goes back although its storage lives on, empty."""
+        key = self.key_of(tensor)
+        if key:
+            self._event(key, -self.made[key - 1][0])
+            self._emptied.add(key)
+            del self._keys[tensor.untyped_storage()._cdata]
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Count nothing: what runs finds shapes out, and is no part of the step."""
+        self._pauses += 1
+        try:
+            yield
+        finally:
+            self._pauses -= 1
 
     def _first_product(self) -> None:
         thread = "autograd" if "backward" in self.phase else "forward"

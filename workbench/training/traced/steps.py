@@ -24,6 +24,7 @@ from workbench.training.traced.autocast import autocast_for_meta
 from workbench.training.traced.naming import named_modules
 from workbench.training.traced.plain_loop import PlainLoop
 from workbench.training.traced.recorder import Recorder, selection
+from workbench.training.traced.spreading import spreading
 from workbench.training.traced.trainers import TrainerLoop
 from workbench.training.traced.vision import add_images
 
@@ -58,6 +59,8 @@ def record(plan: Plan) -> Recorder:
             stack.enter_context(cuda.cuda_paths(plan.padded))
         for patch in kernels.patches(plan, recorder):
             stack.enter_context(patch)
+        if plan.sharding != "none":
+            stack.enter_context(spreading(plan, recorder))
         loop = PlainLoop(plan, model) if plan.loop == "plain" else TrainerLoop(plan, model, Path(folder))
         loop.prepare(recorder)
         kernels.substitute(plan, loop.model, recorder.notes)

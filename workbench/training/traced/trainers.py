@@ -26,6 +26,7 @@ from workbench.training.traced.naming import name_trainer_phases, see_model, ten
 from workbench.training.traced.online import separate_reference
 from workbench.training.traced.recorder import Recorder
 from workbench.training.traced.rows import rows_of, tokenizer
+from workbench.training.traced.spreading import spread
 from workbench.training.trainer_setup import training_arguments
 
 
@@ -75,6 +76,8 @@ class TrainerLoop:
             from trl.models.activation_offloading import get_act_offloading_ctx_manager
 
             self.trainer.maybe_activation_offload_context = get_act_offloading_ctx_manager(self.model)
+        if plan.sharding != "none":
+            self.base = spread(self.trainer, plan, self.base, recorder)
 
     def _adapter_values(self) -> dict[str, Any]:
         task = "SEQ_CLS" if self.plan.method == "reward" else "CAUSAL_LM"
