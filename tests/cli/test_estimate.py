@@ -104,6 +104,26 @@ def test_adapters_are_words_or_peft_configs(adapter, written, capsys):
     assert ("adapter" in made["by_component"]) == (adapter not in ("none", "full"))
 
 
+def test_an_adapter_is_set_over_the_files_own(written, capsys):
+    """`--set` replaces what the file says of the adapter, an axolotl config's quantisation too."""
+    qlora = written({**AXOLOTL, "adapter": "qlora", "load_in_4bit": True, "peft_use_dora": True}, "axolotl.yaml")
+    ours = written(OURS)
+
+    def weights(path, *sets):
+        status, made = asked(capsys, path, *(part for text in sets for part in ("--set", text)))
+        assert status == 0, made
+        return made["by_component"]["weights"], made["by_component"].get("adapter", 0), made["assumptions"]
+
+    four, dora, _ = weights(qlora)
+    plain, lora, _ = weights(qlora, "adapter=lora")
+    assert four < 0.5 * plain and lora < 2 * dora
+    assert weights(qlora, "adapter=none")[1] == 0
+    assert weights(ours, "adapter=qlora")[0] < weights(ours)[0]
+    assert weights(ours, "quantisation=nf4")[0] < weights(ours, "adapter=qlora")[0]  # the rest is not float32
+    wide, narrow = (weights(ours, f'adapter={{"peft_type": "LORA", "r": {r}}}') for r in (64, 8))
+    assert wide[1] == 8 * narrow[1] and "r of the recipe is not read" in " ".join(wide[2])
+
+
 def test_a_bare_config_needs_no_weights(written, tmp_path, capsys):
     (tmp_path / "bare.json").write_text(
         json.dumps(

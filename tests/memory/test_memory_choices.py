@@ -133,6 +133,12 @@ def test_the_page_proposes_the_remedies_that_python_proposes(tmp_path):
             made = estimate_recipe(recipe, Lengths.of([longest, longest // 2]), card_gib=room)
             asked.append({"tried": made.payload()["tried"], "room": made.card})
         wanted.append(made.remedies())
+        for item in wanted[-1].all:
+            line = item.code.splitlines()[0].removeprefix("recipe = ")
+            changed = eval(line, {"recipe": _Written(recipe)})
+            assert changed != recipe  # what is said can be launched: the recipe takes it
+            if changed is not None and item.name in ("quantisation", "rank", "adapter"):
+                assert estimate_recipe(changed, longest).live_bytes > 0
     found = run_node(tmp_path, SEEK, asked)
     for said, remedies in zip(found, wanted, strict=True):
         assert said["single"] == [

@@ -64,9 +64,11 @@ def test_a_resumed_and_a_looked_at_run_over_quantised_weights_are_the_same_run(a
         ({"peft_type": "LORRA"}, ["no method 'LORRA'", "'LORA'"]),
         ({"peft_type": "LORA", "lora_alhpa": 4}, ["LoraConfig has no field 'lora_alhpa'", "'lora_alpha'"]),
         ({"peft_type": "LORA", "target_modules": ["nowhere"]}, ["nowhere"]),
+        ({"peft_type": "HRA", "r": 4, "target_modules": ["q_proj"]}, ["HRA does not train over nf4 weights"]),
     ],
 )
 def test_what_peft_does_not_have_fails_with_its_name(adapter, words, train, tiny_model):
-    failed = train(make_job(tiny_model, recipe=adapted(adapter)), build_rows()).status().event
+    bits = "nf4" if adapter["peft_type"] == "HRA" else "none"
+    failed = train(make_job(tiny_model, recipe=adapted(adapter, quantisation=bits)), build_rows()).status().event
     assert (failed["state"], failed["code"], failed["step"]) == ("failed", "WB812", 0)
     assert all(word in failed["error"] + failed["remedy"] for word in words), failed

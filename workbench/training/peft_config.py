@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from workbench.errors import RecipeError
+from workbench.recipes import Recipe
 
 FORMER_NAMES = {"BONE": "MISS"}
 """Methods that PEFT renamed. Source: peft 0.21, tuners/miss (MiSS is Bone's successor, with the same block)."""
@@ -67,6 +68,31 @@ def naming_the_adapter() -> Iterator[None]:
         raise RecipeError(
             f"PEFT refuses the adapter: {str(error).splitlines()[0][:300]}",
             remedy="Change target_modules, or the adapter's config.",
+            code="WB812",
+        ) from error
+
+
+@contextmanager
+def over_quantised(recipe: Recipe) -> Iterator[None]:
+    """Around a training: where an adapter's own code fails over quantised weights, the error says so.
+
+    Some methods of PEFT read a weight as a matrix, which a packed one is not, and say nothing of it before their first
+    product (peft 0.21: LoHa, LoKr and HRA over 4 bits).
+
+    Raises:
+        RecipeError: WB812.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        frames = [frame.filename.replace("\\", "/") for frame in traceback.extract_tb(error.__traceback__)]
+        own = [name for name in frames if "/torch/" not in name]
+        if recipe.quantised == "none" or not own or "/peft/tuners/" not in own[-1]:
+            raise
+        raise RecipeError(
+            f"{(recipe.peft or {})['peft_type']} does not train over {recipe.quantised} weights in this PEFT: "
+            f"{str(error).splitlines()[0][:200]}",
+            remedy="Set quantisation='none', or use another adapter.",
             code="WB812",
         ) from error
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
+from workbench.recipes import Recipe
 from workbench.training.attempt import Attempt, StopStarting, listen, stop_starting
 
 FAILED = 1
@@ -63,9 +64,10 @@ def _train(attempt: Attempt) -> Any:
     from workbench.training.callback import RunCallback, read_expected
     from workbench.training.checkpoint import seal
     from workbench.training.inspect import Inspector
+    from workbench.training.peft_config import over_quantised
     from workbench.training.trainer_setup import build_trainer
 
-    callback = RunCallback(attempt)
+    callback, recipe = RunCallback(attempt), Recipe.from_dict(attempt.job["recipe"])
     expected = read_expected(attempt.dir, attempt.job)
     trainer = build_trainer(attempt.job, attempt.dir, callback)
     callback.attach(trainer, expected)
@@ -76,7 +78,7 @@ def _train(attempt: Attempt) -> Any:
     except OSError as error:  # looking inside is a convenience; training is not
         attempt.log.emit("warning", code="WB635", message=f"This run cannot be looked into: {error}")
     try:
-        with callback.memory.training(trainer):
+        with callback.memory.training(trainer), over_quantised(recipe):
             trainer.train(resume_from_checkpoint=attempt.job.get("resume"))
         if callback.outcome == "completed" and not attempt.job.get("measuring"):
             final = attempt.dir / "out" / "final"
