@@ -58,6 +58,7 @@ class Plan:
         samples: Prompts that are answered before the first step and between the steps, one at a time; 0 is none.
         sample_prompt: Tokens of such a prompt, chat template included.
         sample_tokens: New tokens of its answer.
+        autocast_adapter: Whether PEFT makes adapters float32 over narrower weights; always so but in a plain loop.
         kernels: Words of `workbench.memory.kernels`: what other tools' kernels replace.
         activation_offloading: Whether what is kept for backward waits in host memory (TRL's SFTConfig).
         world: Ranks of the run; the traced process stands for the first.
@@ -95,6 +96,7 @@ class Plan:
     samples: int = 0
     sample_prompt: int = 64
     sample_tokens: int = 64
+    autocast_adapter: bool = True
     kernels: Sequence[str] = ()
     activation_offloading: bool = False
     world: int = 1
@@ -118,6 +120,12 @@ class Plan:
             raise RecipeError(
                 f"Attention {self.attention!r} is not traced.",
                 remedy=f"Use one of {', '.join(ATTENTIONS)}.",
+                code="WB810",
+            )
+        if not self.autocast_adapter and self.loop != "plain":
+            raise RecipeError(
+                f"An adapter in its weights' type is not traced in the loop {self.loop!r}.",
+                remedy="Use loop='plain'; trainers leave PEFT's autocast_adapter_dtype on.",
                 code="WB810",
             )
         check_kernels(self.kernels)

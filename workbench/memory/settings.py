@@ -258,6 +258,7 @@ class AnalyticSettings:
             masked=plan.padded or plan.packed,
             packed=plan.packed,
             outputs_kept=plain,
+            low_adapter=not plan.autocast_adapter and plan.dtype != "float32",
             kernels=tuple(plan.kernels),
             activation_offloading=plan.activation_offloading,
             **(wanted_fields(adapter) if adapter else {}),

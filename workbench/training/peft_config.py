@@ -31,6 +31,8 @@ def peft_config(values: Mapping[str, Any], notes: list[str]) -> Any:
     maker, values = _maker(dict(values), notes)
     known = {field.name for field in fields(maker)}
     saved = "peft_version" in values
+    # a field of another PEFT that says nothing changes nothing
+    values = {key: value for key, value in values.items() if key in known or not _says_nothing(value)}
     unknown = sorted(set(values) - known - {"peft_version", "auto_mapping"})
     if unknown and not saved:
         near = difflib.get_close_matches(unknown[0], known, n=1)
@@ -50,6 +52,10 @@ def peft_config(values: Mapping[str, Any], notes: list[str]) -> Any:
         return maker(**kept)
     except Exception as error:
         raise RecipeError(f"PEFT refuses the adapter: {str(error).splitlines()[0]}", code="WB812") from error
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or value is False or value in ({}, [], "")
 
 
 @contextmanager

@@ -39,10 +39,11 @@ class PlainLoop:
         if self.plan.adapter:
             with Building() as building:
                 config = building.prepared(adapters.adapter(self.plan.adapter, recorder.notes))
-                self.model = placed(get_peft_model(self.model, config))
+                wide = self.plan.autocast_adapter
+                self.model = placed(get_peft_model(self.model, config, autocast_adapter_dtype=wide))
         self.model.train()
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = _plain_optimiser(recipe.optim, trained)
+        self.optimizer = _plain_optimiser(recipe.optim, trained, self.model)
 
     @property
     def _adapter_type(self) -> str:
@@ -100,9 +101,24 @@ WITH_TASKS = ("MULTITASK_PROMPT_TUNING", "POLY")
 COLUMNS = ("input_ids", "attention_mask", "labels")
 
 
-def _plain_optimiser(optim: str, trained: list[Any]) -> Any:
+OF_PEFT = ("lora-fa", "riemannian")
+"""Optimisers that PEFT makes for a model with LoRA (peft 0.21, optimizers), as its method comparison names them."""
+
+
+def _of_peft(optim: str, model: Any) -> Any:
+    from peft.optimizers import create_lorafa_optimizer, create_riemannian_optimizer
+
+    if optim == "riemannian":
+        return create_riemannian_optimizer(model, torch.optim.AdamW, lr=1e-4)
+    config = next(iter(model.peft_config.values()))
+    return create_lorafa_optimizer(model, r=config.r, lora_alpha=config.lora_alpha, lr=1e-4)
+
+
+def _plain_optimiser(optim: str, trained: list[Any], model: Any) -> Any:
     if optim in ("adamw_torch", "adamw_torch_fused"):
         return torch.optim.AdamW(trained, lr=1e-4, fused=True if optim.endswith("fused") else None)
+    if optim in OF_PEFT:
+        return _of_peft(optim, model)
     from transformers import Trainer, TrainingArguments
 
     with tempfile.TemporaryDirectory() as folder:

@@ -22,6 +22,7 @@ from workbench.memory.plan import ONLINE, Plan
 from workbench.training.traced import cuda, kernels, models, sparse
 from workbench.training.traced.autocast import autocast_for_meta
 from workbench.training.traced.naming import named_modules
+from workbench.training.traced.peft_values import value_patches
 from workbench.training.traced.plain_loop import PlainLoop
 from workbench.training.traced.recorder import Recorder, selection
 from workbench.training.traced.spreading import spreading
@@ -57,7 +58,7 @@ def record(plan: Plan) -> Recorder:
             model.config._attn_implementation = "flash_attention_2"
         if plan.device == "cuda":
             stack.enter_context(cuda.cuda_paths(plan.padded))
-        for patch in kernels.patches(plan, recorder):
+        for patch in (*kernels.patches(plan, recorder), *value_patches(plan.adapter or {}, recorder.notes)):
             stack.enter_context(patch)
         if plan.sharding != "none":
             stack.enter_context(spreading(plan, recorder))
