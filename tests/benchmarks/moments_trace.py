@@ -1,4 +1,5 @@
-"""The closed form's moments between steps against the trace's phases: answers, scores, and the whole of such runs.
+"""The closed form's moments between steps against the trace's phases: answers, scores, samples, evaluations; and the
+whole of runs that generate, or that make all logits for the odds of answers.
 
     python -m tests.benchmarks.moments_trace [--sample N] > tests/memory/moments_trace.csv
 
@@ -12,7 +13,7 @@ import statistics
 import sys
 from typing import Any
 
-from tests.benchmarks.analytic_trace import CHECKPOINTED, DORA, FULL, MODELS, QLORA, Case
+from tests.benchmarks.analytic_trace import CHECKPOINTED, DORA, FULL, FUSED, MODELS, QLORA, Case
 from workbench.memory.analytic import evaluate
 from workbench.memory.architecture import from_config
 from workbench.memory.plan import Plan
@@ -24,7 +25,7 @@ GENERATED = {"beta": 0.04, "steps_per_generation": 4, "num_generations": 4}
 """Answers of four micro batches at once, scored by the model and by its reference."""
 SHORT, LONG = ([640] * 8, 512), ([2304] * 2, 256)
 """Rows, and the tokens of each that are its prompt: much to read, and much to write."""
-PHASES = ("generate", "score")
+PHASES = ("generate", "score", "sample", "evaluation")
 PEAK = "peak"
 
 
@@ -35,7 +36,7 @@ def grpo(rows: tuple[list[int], int], **more: Any) -> dict[str, Any]:
 
 def cases() -> list[Case]:
     """Model, recipe fields, row lengths, further fields of a plan."""
-    return [*_families(), *_variants()]
+    return [*_families(), *_variants(), *_between(), *_odds()]
 
 
 def _families() -> list[Case]:
@@ -75,6 +76,48 @@ def _variants() -> list[Case]:
         for recipe, changes in VARIANTS:
             for rows in (SHORT, LONG):
                 found.append((model, {**CHECKPOINTED, **recipe}, [rows[0]], grpo(rows, **changes)))
+    return found
+
+
+BETWEEN = {
+    "padded": True,
+    "per_device_eval_batch_size": 8,
+    "samples": 1,
+    "sample_prompt": 900,
+    "sample_tokens": 200,
+}
+"""An evaluation on more rows than a step has, and a sample with a long prompt."""
+EVALUATED: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+    *((recipe, {"method": method}) for method in ("dpo", "kto", "orpo", "grpo", "rloo") for recipe in ({}, FULL)),
+    ({}, {"method": "reward", "samples": 0}),
+    ({}, QLORA),
+    ({}, {"loop": "transformers"}),
+    (FULL, {"loop": "transformers"}),
+    ({}, {"attention": "flash_attention_2"}),
+    ({}, {"autocast": False}),
+    ({"lora_dropout": 0.1}, {}),
+    ({}, DORA),
+)
+
+
+def _between() -> list[Case]:
+    found: list[Case] = []
+    for model in ("llama 1B", "mistral 7B", "qwen3 0.6B", "gemma3 1B", "phi 2", "mixtral-like"):
+        for recipe in ({}, FULL) if model != "mixtral-like" else ({},):
+            found.append((model, {**CHECKPOINTED, **recipe}, [[512] * 2], BETWEEN))
+    for recipe, changes in EVALUATED:
+        found.append(("llama 1B", {**CHECKPOINTED, **recipe}, [[512] * 2], {**BETWEEN, **changes}))
+    packed = {**BETWEEN, "per_device_eval_batch_size": 2, "attention": "flash_attention_2", "padded": False}
+    return [*found, ("llama 1B", {**CHECKPOINTED, "packing": "bfd"}, [[2048]], packed)]
+
+
+def _odds() -> list[Case]:
+    found: list[Case] = []
+    for model in ("llama 1B", "mistral 7B", "qwen3 0.6B", "phi 2"):
+        for recipe in (FUSED, CHECKPOINTED, {**FUSED, **FULL}, {**CHECKPOINTED, **FULL}):
+            found.append((model, recipe, [[768] * 2], {"method": "orpo", "padded": True}))
+        for rows, changes in (([768] * 2, {"autocast": False}), ([2304], {}), ([768] * 2, QLORA)):
+            found.append((model, CHECKPOINTED, [rows], {"method": "cpo", "padded": True, **changes}))
     return found
 
 

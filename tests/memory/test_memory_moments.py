@@ -37,12 +37,12 @@ def test_every_phase_of_the_traces_is_met_within_half_a_percent_in_the_median_an
             found, _ = computed(plan_of((row["model"], recipe, [rows], changes)))
             errors.append(abs(found.get(phase, 0) / int(row["trace_bytes"]) - 1))
     print(f"{phase}, {len(errors)} cases: median {statistics.median(errors):.2%}, most {max(errors):.2%}")
-    assert len(errors) >= 30
+    assert len(errors) >= 25
     assert statistics.median(errors) <= 0.005
     assert max(errors) <= 0.05
 
 
-@pytest.mark.parametrize("case", [cases()[7], cases()[-8]], ids=["adapter", "another"])
+@pytest.mark.parametrize("case", [cases()[7], cases()[114], cases()[-3]], ids=["generates", "evaluates", "odds"])
 def test_a_row_traced_again_is_met_too(case):
     plan = plan_of(case)
     found, _ = computed(plan)

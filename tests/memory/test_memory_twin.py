@@ -118,7 +118,7 @@ def some_settings(rng, shapes):
         adapter=rng.choice(["none", "lora", "lora" if shapes.experts else "dora"]),
         rank=rng.randrange(1, 300),
         targets=rng.choice(["all-linear", tuple(rng.sample(names, rng.randrange(1, len(names))))]),
-        method=rng.choice(["sft", "sft", "dpo", "kto", "reward", "grpo", "rloo"]),
+        method=rng.choice(["sft", "sft", "dpo", "kto", "reward", "grpo", "rloo", "orpo", "cpo"]),
         quantisation=rng.choice(["none", "none", "nf4", "int8"]),
         float32_rest=rng.random() < 0.5,
         dropout=shapes.experts is None and rng.random() < 0.3,
@@ -158,6 +158,7 @@ def between_steps(rng, length):
         "sample_prompt": rng.randrange(1, 3000),
         "sample_tokens": rng.randrange(1, 3000),
         "precomputed": rng.random() < 0.3,
+        "packed_row": rng.choice([0, 0, length]),
     }
 
 

@@ -22,7 +22,7 @@ from workbench.memory.moments import STAYING, Moment, engine_parts, further_mome
 from workbench.memory.moving_parts import moving_parts
 from workbench.memory.reach import resolved
 from workbench.memory.saved import ClosedForm, MemorySource
-from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime, rounded
+from workbench.memory.settings import ODDS, AnalyticSettings, BatchShape, Runtime, rounded
 from workbench.memory.static_parts import static_parts
 from workbench.memory.step import Step
 from workbench.recipes import Recipe
@@ -101,12 +101,13 @@ def _peaks(step: Step, size: Mapping[str, int]) -> tuple[Peak, ...]:
     # with accumulation the gradients of earlier micro batches are there while a later one runs
     held = ("gradients",) if settings.accumulation > 1 else ()
     recomputed = ("recomputed layer",) if settings.checkpointing else ()
+    whole = settings.method not in ODDS  # these leave autocast before they make their loss
     eager = size["attention backward"] > 0
     kept = (*held, "activations", "autocast copies", "adapted experts")
     moments = {
         "last layer forward": (*kept, "layer forward") if not settings.checkpointing else (),
         "loss backward": (*kept, "tail", "loss", "head gradient sum"),
-        "loss forward": (*held, "activations", "forward copies", "loss") if size["forward copies"] else (),
+        "loss forward": (*held, "activations", "forward copies", "loss") if size["forward copies"] and whole else (),
         "first layer recomputed": (*kept, *recomputed, "layer forward", "head gradient") if recomputed else (),
         "first layer backward": (*kept, *recomputed, "layer backward", "head gradient"),
         "first layer attention backward": (*kept, *recomputed, "attention backward", "head gradient") if eager else (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.memory.figures import Part
 from workbench.memory.fused import applied
 from workbench.memory.fused_loss import head_gradient_sum, kernel_loss_part
+from workbench.memory.settings import ODDS
 from workbench.memory.step import Step
 
 TOKEN_TILE, VOCABULARY_TILE = 4096, 32768
@@ -18,10 +19,12 @@ def loss_part(step: Step) -> Part:
     if settings.method == "reward":
         source = "one score a row from the last hidden states"
         return Part("loss", 2 * w * a.hidden * settings.tokens, "2 w H tokens", {"tokens": settings.tokens}, source)
+    if settings.method in ODDS:
+        return _odds_part(step, w, c)
     fused = applied(a, settings)
     if fused.loss:
         return kernel_loss_part(step, fused)
-    if settings.loss == "logits":
+    if settings.whole_logits:
         head_copy = 2 * step.head_elements if c != w else 0
         return Part(
             "loss",
@@ -31,6 +34,25 @@ def loss_part(step: Step) -> Part:
             "log_softmax in float32, its gradient, and the gradient of the logits",
         )
     return _fused_part(step, w, c)
+
+
+def _odds_part(step: Step, w: int, c: int) -> Part:
+    """Odds of chosen and rejected answers, and the likelihood of the chosen: TRL makes all logits for both.
+
+    Source: trl 1.16, experimental/orpo and cpo (concatenated_forward) and kernels/logprob_entropy.py: gradients of two
+    slices of the logits meet, and on the way one of half of them; without Triton torch sums exponentials of copies.
+    """
+    a, settings = step.architecture, step.settings
+    given = 4 if settings.autocast else c  # accelerate gives back float32
+    halves = 5 if settings.device == "cuda" else 9
+    copied = 2 * step.head_elements + c * a.hidden * settings.tokens if step.full and c != w else 0
+    return Part(
+        "loss",
+        halves * given * a.vocab * settings.tokens // 2 + copied,
+        f"{halves / 2} x {given} V tokens" + (" + 2 V H + c H tokens" if copied else ""),
+        {"vocab": a.vocab, "tokens": settings.tokens},
+        "gradients of the logits from both terms of the loss",
+    )
 
 
 def _fused_part(step: Step, w: int, c: int) -> Part:
@@ -62,7 +84,7 @@ def head_gradient_parts(step: Step) -> tuple[Part, Part]:
     w = step.head_bytes
     elements = step.head_elements if w and settings.method != "reward" else 0
     # plain logits are freed before the head's gradient is made, so only tiles meet it
-    summed = (4 + (w if w != 4 else 0)) * elements if settings.loss == "fused" else 0
+    summed = (4 + (w if w != 4 else 0)) * elements if not settings.whole_logits else 0
     if (kernel := applied(step.architecture, settings).loss) and elements:
         summed = head_gradient_sum(step, kernel)
     return (
@@ -85,7 +107,7 @@ def embedding_gradient_part(step: Step) -> Part:
         width, times = settings.rest_bytes, 1  # of the whole table, of which the trained rows are taken
     if step.full and step.architecture.tied and settings.method != "reward":
         # autograd adds into the head's gradient where nobody else holds it: the fused head's, but no transposed view
-        times = 1 if settings.loss == "fused" and settings.device == "cuda" else 2
+        times = 1 if not settings.whole_logits and settings.device == "cuda" else 2
     if step.embedding_bytes and settings.accumulation > 1:
         times += 1  # the one of this micro batch, beside what was summed before
     return Part(

@@ -54,7 +54,8 @@ class Rows:
         rows, length = (1, self.batch * self.length) if self.packed else (self.batch, self.length)
         share = settings.scored / max(1, settings.rows * settings.length)
         masked = self.packed or self.batch > 1 if self.masked is None else self.masked
-        return replace(settings, rows=rows, length=length, scored=max(1, round(share * rows * length)), masked=masked)
+        scored, row = max(1, round(share * rows * length)), self.length if self.packed else 0
+        return replace(settings, rows=rows, length=length, scored=scored, masked=masked, packed_row=row)
 
 
 @dataclass(frozen=True, slots=True)

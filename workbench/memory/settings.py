@@ -111,8 +111,11 @@ class Runtime:
         return cls(device=device, weight_bytes=4 if recipe.full or not low else 2, autocast=low, masked=masked)
 
 
-PAIRS = ("dpo", "orpo", "reward")
+PAIRS = ("dpo", "orpo", "cpo", "reward")
 """Methods whose row is a pair of sequences."""
+
+ODDS = ("orpo", "cpo")
+"""Methods whose trainer in trl.experimental makes all logits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ class AnalyticSettings:
         samples: Prompts that are answered between steps, one at a time, of `sample_prompt` tokens with
             `sample_tokens` for the answer; 0 is none.
         precomputed: Whether the reference's log probabilities were computed before (DPO's precompute_ref_log_probs).
+        packed_row: Tokens of a row of a packed batch, whose rows arrive as one; 0 where rows are not packed.
     """
 
     rows: int = 1
@@ -194,6 +198,7 @@ class AnalyticSettings:
     sample_prompt: int = 64
     sample_tokens: int = 64
     precomputed: bool = False
+    packed_row: int = 0
 
     @classmethod
     def of(cls, recipe: Recipe, batch: BatchShape, runtime: Runtime | None = None, **changes: Any) -> AnalyticSettings:
@@ -221,6 +226,7 @@ class AnalyticSettings:
             "accumulation": recipe.gradient_accumulation_steps,
             "optim": recipe.optim,
             "packed": recipe.packing != "none",
+            "packed_row": 0 if recipe.packing == "none" else batch.length // recipe.per_device_train_batch_size,
         }
         return cls(**{**values, **asdict(how), **changes})
 
@@ -257,6 +263,7 @@ class AnalyticSettings:
             autocast=plan.autocast,
             masked=plan.padded or plan.packed,
             packed=plan.packed,
+            packed_row=min(max(rows), recipe.get("max_length") or max(rows)) if plan.packed else 0,
             outputs_kept=plain,
             low_adapter=not plan.autocast_adapter and plan.dtype != "float32",
             kernels=tuple(plan.kernels),
@@ -288,6 +295,11 @@ class AnalyticSettings:
     def batch(self) -> BatchShape:
         """Rows and length."""
         return BatchShape(self.sequences, self.length, self.scored)
+
+    @property
+    def whole_logits(self) -> bool:
+        """Whether all logits are made at once."""
+        return self.loss == "logits" or self.method in ODDS
 
     @property
     def online(self) -> bool:

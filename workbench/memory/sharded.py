@@ -86,7 +86,7 @@ def _layout(architecture: Architecture, settings: AnalyticSettings, sharding: Sh
         state_bytes=_state_bytes(stored, settings, storage, sharding),
         temporary_bytes=_bytes(stored, "optimizer temporaries"),
         accumulation=settings.accumulation,
-        logits=settings.loss == "logits",
+        logits=settings.whole_logits,
     )
 
 

@@ -8,7 +8,7 @@ Equal to the byte to the objects of transformers, PEFT, bitsandbytes and torch i
 from __future__ import annotations
 
 from workbench.memory.optimizers import state_of
-from workbench.memory.settings import AnalyticSettings
+from workbench.memory.settings import ODDS, AnalyticSettings
 from workbench.memory.shapes import Architecture
 
 Tensors = list[tuple[int, int, int]]
@@ -27,7 +27,10 @@ def weight_bytes(architecture: Architecture, settings: AnalyticSettings) -> int:
     weights = sum(item.copies * item.inputs * item.outputs for item in quantised)
     kind = settings.quantisation
     packed = sum(item.copies * packed_bytes(item.inputs * item.outputs, item.outputs, kind) for item in quantised)
-    return packed + (total - weights) * settings.rest_bytes
+    # trl.experimental casts embedding and head back to bfloat16 (peft_module_casting_to_bf16)
+    lowered = settings.method in ODDS and kind == "nf4" and settings.autocast and settings.rest_bytes == 4
+    ends = a.parameters["embedding"] + a.parameters["head"] if lowered else 0
+    return packed + (total - weights) * settings.rest_bytes - 2 * ends
 
 
 def packed_bytes(count: int, rows: int, kind: str) -> int:

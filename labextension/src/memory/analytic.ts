@@ -12,7 +12,7 @@ import type { Moment } from './moments';
 import { movingParts, staticParts } from './parts';
 import { coefficients } from './saved';
 import type { Estimate, Interval, Peak, Settings, Shapes } from './shapes';
-import { rounded } from './shapes';
+import { ODDS, rounded } from './shapes';
 import type { Step } from './step';
 import { stepOf } from './step';
 
@@ -72,7 +72,12 @@ function momentsOf(
   return [
     ['last layer forward', again ? [] : [...kept, 'layer forward']],
     ['loss backward', [...kept, 'tail', 'loss', 'head gradient sum']],
-    ['loss forward', size.get('forward copies') ? [...held, 'activations', 'forward copies', 'loss'] : []],
+    [
+      'loss forward',
+      size.get('forward copies') && !ODDS.includes(settings.method)
+        ? [...held, 'activations', 'forward copies', 'loss']
+        : []
+    ],
     ['first layer recomputed', again ? [...layer, 'layer forward', 'head gradient'] : []],
     ['first layer backward', [...layer, 'layer backward', 'head gradient']],
     [

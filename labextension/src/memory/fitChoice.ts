@@ -95,6 +95,7 @@ export function settingsOf(choice: FitChoice, tried: FitTried): Settings {
     optim: choice.optim,
     attention: choice.attention,
     float32_rest: choice.quantisation === before.quantisation ? before.float32_rest : isFloat32Rest(choice),
+    packed_row: tried.packed ? length : 0,
     masked: tried.masked ?? (tried.packed || choice.batch > 1),
     weight_bytes: choice.weightBytes,
     world: choice.world,

@@ -4,7 +4,7 @@ import { headGradientSum, kernelLossPart } from './fusedLoss';
 import { ownBytes, ownOf } from './reached';
 import type { Part } from './shapes';
 import { positionsOf } from './online';
-import { computeBytes, restBytes } from './shapes';
+import { computeBytes, ODDS, restBytes, wholeLogits } from './shapes';
 import type { Step } from './step';
 import { part } from './step';
 
@@ -18,11 +18,14 @@ export function lossPart(step: Step): Part {
     const source = 'one score a row from the last hidden states';
     return part('loss', 2 * w * shapes.hidden * tokens, '2 w H tokens', { tokens }, source);
   }
+  if (ODDS.includes(settings.method)) {
+    return oddsPart(step, w, computeBytes(settings));
+  }
   const fused = applied(shapes, settings);
   if (fused.loss) {
     return kernelLossPart(step, fused.loss, fused.norms);
   }
-  if (settings.loss !== 'logits') {
+  if (!wholeLogits(settings)) {
     return fusedPart(step, w, computeBytes(settings));
   }
   const copy = computeBytes(settings) !== w ? 2 * step.headElements : 0;
@@ -32,6 +35,20 @@ export function lossPart(step: Step): Part {
     '12 V tokens + w H tokens' + (copy ? ' + 2 V H' : ''),
     { vocab: shapes.vocab, tokens },
     'log_softmax in float32, its gradient, and the gradient of the logits'
+  );
+}
+
+/** Odds of chosen and rejected answers, and the likelihood of the chosen: TRL makes all logits for both. */
+function oddsPart({ full, headElements, settings, shapes, tokens }: Step, w: number, c: number): Part {
+  const given = settings.autocast ? 4 : c;
+  const halves = settings.device === 'cuda' ? 5 : 9;
+  const copied = full && c !== w ? 2 * headElements + c * shapes.hidden * tokens : 0;
+  return part(
+    'loss',
+    Math.floor((halves * given * shapes.vocab * tokens) / 2) + copied,
+    `${halves / 2} x ${given} V tokens` + (copied ? ' + 2 V H + c H tokens' : ''),
+    { vocab: shapes.vocab, tokens },
+    'gradients of the logits from both terms of the loss'
   );
 }
 
@@ -63,7 +80,7 @@ export function headGradientParts(step: Step): readonly Part[] {
   const w = endBytes(step, 'head');
   const elements = w && settings.method !== 'reward' ? step.headElements : 0;
   const kernel = applied(shapes, settings).loss;
-  const tiles = settings.loss === 'fused' ? (4 + (w !== 4 ? w : 0)) * elements : 0;
+  const tiles = !wholeLogits(settings) ? (4 + (w !== 4 ? w : 0)) * elements : 0;
   const summed = kernel && elements ? headGradientSum(step, kernel) : tiles;
   return [
     part(
@@ -82,7 +99,7 @@ function embeddingGradientPart(step: Step): Part {
   const { settings, shapes } = step;
   const rows = ownOf(settings).some(own => own.name === 'tokens');
   const embedding = endBytes(step, 'embedding');
-  const twice = settings.loss === 'fused' && settings.device === 'cuda' ? 1 : 2;
+  const twice = !wholeLogits(settings) && settings.device === 'cuda' ? 1 : 2;
   const tied = step.full && settings.method !== 'reward' && shapes.tied;
   const times = (tied ? twice : rows ? 1 : 0) + (embedding && settings.accumulation > 1 ? 1 : 0);
   return part(

@@ -151,6 +151,8 @@ export interface Settings {
   readonly sample_tokens?: number;
   /** Whether the reference's log probabilities were computed before. */
   readonly precomputed?: boolean;
+  /** Tokens of a row of a packed batch, whose rows arrive as one; 0 where rows are not packed. */
+  readonly packed_row?: number;
 }
 
 /** One reason memory is used, with the formula its bytes follow from. */
@@ -196,12 +198,20 @@ export interface Term {
 
 /** Sequences of the batch: a pair has two. */
 export function sequencesOf(settings: Settings): number {
-  return settings.rows * (['dpo', 'orpo', 'reward'].includes(settings.method) ? 2 : 1);
+  return settings.rows * (['dpo', 'orpo', 'cpo', 'reward'].includes(settings.method) ? 2 : 1);
 }
 
 /** Tokens of the batch, padding included. */
 export function tokensOf(settings: Settings): number {
   return sequencesOf(settings) * settings.length;
+}
+
+/** Methods whose trainer in trl.experimental makes all logits. */
+export const ODDS: readonly string[] = ['orpo', 'cpo'];
+
+/** Whether all logits are made at once. */
+export function wholeLogits({ loss, method }: Settings): boolean {
+  return loss === 'logits' || ODDS.includes(method);
 }
 
 export function trainsAll(settings: Settings): boolean {

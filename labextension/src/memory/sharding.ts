@@ -11,7 +11,7 @@ import { optimizerOf } from './optimizers';
 import { copiesOf, elementsOf } from './reached';
 import { adapterParameters } from './statics';
 import type { Estimate, Interval, Part, Peak, Settings, Shapes } from './shapes';
-import { computeBytes, restBytes, rounded, sum, trainedBytes, UnknownError } from './shapes';
+import { computeBytes, restBytes, rounded, sum, trainedBytes, UnknownError, wholeLogits } from './shapes';
 import type { Moments, Parts } from './shardingFsdp';
 import { FsdpStep, stored } from './shardingFsdp';
 import type { Layout, Storage } from './shardingLayout';
@@ -174,7 +174,7 @@ function spreadLayout(shapes: Shapes, settings: Settings, spread: Spread, alone:
     stateBytes: scaled ? Math.floor((state * updated) / before) : state,
     temporaryBytes: bytes('optimizer temporaries'),
     accumulation: settings.accumulation,
-    logits: settings.loss === 'logits'
+    logits: wholeLogits(settings)
   };
 }
 

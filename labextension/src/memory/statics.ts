@@ -3,7 +3,7 @@ import { optimizerOf, stateOf } from './optimizers';
 import type { Trained } from './optimizers';
 import type { Linear, Settings, Shapes } from './shapes';
 import { elementsOf, ownBytes, ownOf, rankOf, vectorsOf } from './reached';
-import { restBytes, sum, trainedBytes, trainsAll, UnknownError } from './shapes';
+import { ODDS, restBytes, sum, trainedBytes, trainsAll, UnknownError } from './shapes';
 
 /** Linear modules that get a LoRA adapter. */
 export function targetsOf(shapes: Shapes, settings: Settings): readonly Linear[] {
@@ -46,7 +46,9 @@ export function weightBytes(shapes: Shapes, settings: Settings): number {
   const quantised = shapes.modules.filter(item => item.reads !== 'expert');
   const weights = sum(quantised.map(item => item.copies * item.inputs * item.outputs));
   const packed = sum(quantised.map(item => item.copies * packedBytes(item, settings.quantisation)));
-  return packed + (total - weights) * restBytes(settings);
+  const isCast = ODDS.includes(settings.method) && settings.quantisation === 'nf4' && settings.autocast;
+  const ends = isCast && restBytes(settings) === 4 ? (shapes.parameters.embedding ?? 0) + head : 0;
+  return packed + (total - weights) * restBytes(settings) - 2 * ends;
 }
 
 /** Bytes of one quantised weight, with its scales. */

@@ -18,7 +18,7 @@ import torch
 
 from workbench.memory.plan import ONLINE, Plan
 from workbench.training.sample import Request, Sampler
-from workbench.training.traced.online import GENERATE, few_steps, reads_tokens
+from workbench.training.traced.online import GENERATE, answers_of, few_steps, reads_tokens
 from workbench.training.traced.recorder import Recorder
 from workbench.training.traced.rows import TOKEN, rows_of, tokenizer
 
@@ -57,7 +57,12 @@ def evaluation_rows(plan: Plan) -> Any:
         longest = min(longest, plan.recipe.get("max_length") or longest)
     recipe = {**plan.recipe, "gradient_accumulation_steps": 1}
     made = rows_of(replace(plan, recipe=recipe, batches=[[longest] * rows] * EVALUATED, steps=EVALUATED))
-    return made.select(range(EVALUATED)) if plan.method in ONLINE else made
+    if plan.method not in ONLINE:
+        return made
+    answers = int(
+        plan.arguments.get("num_generations_eval") or plan.arguments.get("num_generations") or answers_of(plan)
+    )
+    return made.select(range(max(1, EVALUATED * rows // answers)))  # each prompt is repeated for its answers
 
 
 def name_evaluation(recorder: Recorder, trainer: Any) -> None:

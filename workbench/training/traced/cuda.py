@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -134,7 +134,39 @@ def _triton_head() -> list[Any]:
         mock.patch.object(chunked_logprob, "_backward_kernel", _Launch()),
         mock.patch.object(chunked_logprob, "_addmm_fp32", lambda acc, a, b: None),
         mock.patch.object(chunked_logprob, "triton", cdiv, create=True),
+        *_triton_log_softmax(utils, cdiv),
     ]
+
+
+def _triton_log_softmax(utils: Any, cdiv: Any) -> list[Any]:
+    """TRL's log probabilities of chosen tokens by their Triton kernel, for trainers that make all logits."""
+    kernel = _log_softmax_module()
+    return [
+        mock.patch.object(utils, "is_triton_available", lambda: True),
+        mock.patch.object(utils, "_supports_trl_loss_kernel", lambda *tensors: True),
+        mock.patch.object(utils, "_fused_logprob_entropy", kernel.selective_log_softmax_and_entropy, create=True),
+        mock.patch.object(kernel, "_forward_kernel", _Launch()),
+        mock.patch.object(kernel, "_backward_kernel", _Launch()),
+        mock.patch.object(kernel, "triton", cdiv),
+    ]
+
+
+def _log_softmax_module() -> Any:
+    """TRL's module of that kernel, whose import wants Triton; none of Triton is run."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    name = "trl.kernels.logprob_entropy"
+    if name in sys.modules or find_spec("triton") is not None:
+        return import_module(name)
+    language = ModuleType("triton.language")
+    language.__dict__["constexpr"] = object
+    stand_in = ModuleType("triton")
+    stand_in.__dict__.update(jit=lambda function: function, language=language)
+    with mock.patch.dict(sys.modules, {"triton": stand_in, "triton.language": language}):
+        found = import_module(name)
+    sys.modules[name] = found  # leaving the block has dropped it
+    return found
 
 
 def _optimisers() -> list[Any]:

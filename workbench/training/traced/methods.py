@@ -11,7 +11,7 @@ from workbench.memory.kernels import fused_of
 from workbench.memory.plan import Plan
 from workbench.training.traced import models
 from workbench.training.traced.between import evaluation_arguments
-from workbench.training.traced.online import online
+from workbench.training.traced.online import answers_of, online
 from workbench.training.traced.recorder import Recorder
 from workbench.training.traced.rows import TOKEN
 
@@ -124,11 +124,8 @@ def config_of(plan: Plan, sft: Any) -> Any:
 
 
 def _generation(plan: Plan) -> dict[str, Any]:
-    """Answers a prompt: TRL's 8, or the largest number below it that divides what is generated at once."""
-    steps = int(plan.arguments.get("steps_per_generation", plan.micro_batches))
-    at_once = plan.rows * steps
-    answers = next((n for n in range(8, 1, -1) if at_once % n == 0), at_once)
-    return {"num_generations": answers, "max_completion_length": plan.completion}
+    """Answers a prompt, and their length."""
+    return {"num_generations": answers_of(plan), "max_completion_length": plan.completion}
 
 
 def reference(plan: Plan) -> Any:

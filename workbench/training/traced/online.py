@@ -78,6 +78,12 @@ def online(trainer: Any, plan: Plan, recorder: Recorder) -> Any:
     return Online
 
 
+def answers_of(plan: Plan) -> int:
+    """Answers a prompt: TRL's 8, or the largest number below it that divides what is generated at once."""
+    at_once = plan.rows * int(plan.arguments.get("steps_per_generation", plan.micro_batches))
+    return next((n for n in range(8, 1, -1) if at_once % n == 0), at_once)
+
+
 def separate_reference(plan: Plan) -> Any:
     """TRL would load a reference model by name; a patch for where it does."""
     import trl.trainer.grpo_trainer
