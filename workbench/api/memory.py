@@ -11,12 +11,14 @@ from workbench.api.asked import Answer, Asked, Device, Method, by_size, epoch_ba
 from workbench.api.asked_samples import with_counted_samples
 from workbench.api.fit_bar import FitBar
 from workbench.api.what_fits import WhatFits
-from workbench.memory.architecture import of_model
+from workbench.errors import ModelError, RecipeError
+from workbench.memory.architecture import of_model, read_config
 from workbench.memory.calibration import refined
 from workbench.memory.cards import CARDS, Card
 from workbench.memory.figures import Estimate, Verdict, gib
 from workbench.memory.kinds import by_kind
 from workbench.memory.lengths import Lengths
+from workbench.memory.loading_parts import HostLoad, host_load
 from workbench.memory.local_cards import pick_card
 from workbench.memory.options import DEVICES, settings_of
 from workbench.memory.order import Order
@@ -165,6 +167,22 @@ class MemoryEstimate(FitBar, WhatFits):
             return None
         return estimate_sharded(of_model(self.recipe.model), self.settings, sharding)
 
+    @cached_property
+    def loading(self) -> HostLoad | None:
+        """Host memory while the weights are loaded; None for a family whose parameters only a trace counts."""
+        plan = self.trace.plan if self.trace is not None else None
+        try:
+            parameters = of_model(self.recipe.model).total
+            if plan is None:
+                loaded, quantised = self.settings.weight_bytes, self.settings.quantisation != "none"
+            else:
+                loaded, quantised = 4 if plan.dtype == "float32" else 2, plan.quantisation is not None
+        except (ModelError, RecipeError):
+            return None
+        config = read_config(self.recipe.model)
+        config = {**config.get("text_config", {}), **config}
+        return host_load(parameters, config.get("dtype") or config.get("torch_dtype"), loaded, quantised=quantised)
+
     def _over_ranks(self) -> dict[str, Any]:
         if self.sharded is None:
             return {"sharding": "none", "world": 1}
@@ -216,6 +234,7 @@ class MemoryEstimate(FitBar, WhatFits):
             "expected_bytes": asdict(made.expected),
             "shown_bytes": asdict(made.shown),
             "order": self.order.to_dict() if self.order else None,
+            "loading": asdict(self.loading) if self.loading else None,
         }
 
     def _peak_parts(self) -> list[tuple[str, int]]:

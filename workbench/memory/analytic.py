@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from workbench.memory.architecture import Architecture
 from workbench.memory.figures import GIB, Estimate, Interval, Peak
+from workbench.memory.loading_parts import loading_moment, loading_parts
 from workbench.memory.loss_parts import TOKEN_TILE
 from workbench.memory.moments import STAYING, Moment, engine_parts, further_moments
 from workbench.memory.moving_parts import moving_parts
@@ -70,10 +71,10 @@ def evaluate(architecture: Architecture, settings: AnalyticSettings, source: Mem
     saved = (source or ClosedForm()).coefficients(architecture, settings)
     step = Step(architecture, settings, saved)
     between = further_moments(step)
-    own = [part for moment in between for part in moment.parts]
+    own = (*(part for moment in between for part in moment.parts), *loading_parts(step))
     parts = {part.name: part for part in (*static_parts(step), *moving_parts(step), *engine_parts(step), *own)}
     size = {name: part.bytes for name, part in parts.items()}
-    peaks = (*_between(between, size), *_peaks(step, size))
+    peaks = (*loading_moment(settings, size), *_between(between, size), *_peaks(step, size))
     peak = max(peaks, key=lambda candidate: candidate.bytes)
     cuda = settings.device == "cuda"
     factors = _allocator_factors(step) if cuda else (1.0, 1.0)

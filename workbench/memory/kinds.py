@@ -31,6 +31,7 @@ ALLOCATOR, CONTEXT = "allocator", "context"
 """What comes on top of live bytes: cached by the allocator, and the driver's own."""
 
 OF_PART: Mapping[str, str] = {
+    "loading temporaries": WEIGHTS,
     "optimizer state": OPTIMIZER,
     "optimizer temporaries": OPTIMIZER,
     "gradients so far": GRADIENTS,

@@ -7,6 +7,7 @@ Equal to the byte to the objects of transformers, PEFT, bitsandbytes and torch i
 
 from __future__ import annotations
 
+from workbench.memory.linear import Linear
 from workbench.memory.optimizers import state_of
 from workbench.memory.settings import ODDS, AnalyticSettings
 from workbench.memory.shapes import Architecture
@@ -23,7 +24,7 @@ def weight_bytes(architecture: Architecture, settings: AnalyticSettings) -> int:
         total += a.hidden - a.parameters["head"]
     if settings.quantisation == "none":
         return total * settings.weight_bytes
-    quantised = [item for item in a.modules if item.reads != "expert"]
+    quantised = quantised_modules(a)
     weights = sum(item.copies * item.inputs * item.outputs for item in quantised)
     kind = settings.quantisation
     packed = sum(item.copies * packed_bytes(item.inputs * item.outputs, item.outputs, kind) for item in quantised)
@@ -31,6 +32,11 @@ def weight_bytes(architecture: Architecture, settings: AnalyticSettings) -> int:
     lowered = settings.method in ODDS and kind == "nf4" and settings.autocast and settings.rest_bytes == 4
     ends = a.parameters["embedding"] + a.parameters["head"] if lowered else 0
     return packed + (total - weights) * settings.rest_bytes - 2 * ends
+
+
+def quantised_modules(architecture: Architecture) -> list[Linear]:
+    """Linear modules whose weights bitsandbytes packs: all but the head, and experts, which are no modules."""
+    return [item for item in architecture.modules if item.reads != "expert"]
 
 
 def packed_bytes(count: int, rows: int, kind: str) -> int:

@@ -200,6 +200,7 @@ class Trace:
 
 
 PHASE_CATEGORIES = {
+    "loading": "loading temporaries",
     "setup": "other",
     "batch": "batch",
     LOSS_BACKWARD: "loss backward temporaries",

@@ -72,7 +72,6 @@ def assumptions_of(trace: Trace) -> list[str]:
         f"the largest micro batch has {len(rows)} rows, the longest of {max(rows)} tokens",
         f"attention is {plan.attention}" + (", with a mask for padding" if plan.padded else ""),
         f"base weights are {plan.quantisation or plan.dtype}" + (", bfloat16 autocast" if plan.autocast else ""),
-        "weights are in place: loading them can need more for a moment",
         *trace.notes,
     ]
     if plan.device == "cuda":

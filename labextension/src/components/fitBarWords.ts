@@ -54,6 +54,9 @@ export function kindWord(kind: FitKind, trans: Trans, of: 'gpu' | 'host' = 'gpu'
 /** A moment of the step; names that are not known are shown as they are. */
 export function momentWord(name: string, trans: Trans): string {
   const words: Readonly<Record<string, string>> = {
+    loading: trans.__('loading'),
+    sample: trans.__('sample'),
+    evaluation: trans.__('evaluation'),
     forward: trans.__('forward'),
     'loss backward': trans.__('loss'),
     'first layer backward': trans.__('backward'),

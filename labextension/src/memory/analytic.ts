@@ -6,6 +6,7 @@
  * tests/memory/test_memory_twin.py asks both on thousands of random configurations.
  */
 import { byKind } from './kinds';
+import { loadingMoment, loadingParts } from './loadingParts';
 import { TOKEN_TILE } from './lossParts';
 import { engineParts, furtherMoments, STAYING } from './moments';
 import type { Moment } from './moments';
@@ -32,9 +33,11 @@ export function estimate(shapes: Shapes, settings: Settings, saved = coefficient
   const step = stepOf(shapes, settings, saved);
   const between = furtherMoments(step);
   const own = between.flatMap(moment => moment.parts);
-  const parts = [...staticParts(step), ...movingParts(step), ...engineParts(step), ...own];
+  const moving = [...movingParts(step), ...engineParts(step)];
+  const parts = [...staticParts(step), ...moving, ...own, ...loadingParts(step)];
   const size = new Map(parts.map(part => [part.name, part.bytes]));
-  const peaks = [...between.map(moment => betweenPeak(moment, size)), ...peaksOf(step, size)];
+  const further = between.map(moment => betweenPeak(moment, size));
+  const peaks = [...loadingMoment(step, size), ...further, ...peaksOf(step, size)];
   const peak = peaks.reduce((best, other) => (other.bytes > best.bytes ? other : best));
   const cuda = settings.device === 'cuda';
   const [low, high] = cuda ? allocatorFactors(step) : [1, 1];

@@ -16,6 +16,7 @@ export const KINDS = [
 export type Kind = (typeof KINDS)[number];
 
 const OF_PART: Readonly<Record<string, Kind>> = {
+  'loading temporaries': 'weights',
   'optimizer state': 'optimizer',
   'optimizer temporaries': 'optimizer',
   'gradients so far': 'gradients',

@@ -36,6 +36,11 @@ export function adapted(item: Linear, settings: Settings): number {
   return item.copies * (rankOf(item, settings) * (item.inputs + item.outputs) + vectors);
 }
 
+/** Linear modules whose weights bitsandbytes packs. */
+export function quantisedModules(shapes: Shapes): readonly Linear[] {
+  return shapes.modules.filter(item => item.reads !== 'expert');
+}
+
 /** Bytes of the base weights, with what their quantisation needs. */
 export function weightBytes(shapes: Shapes, settings: Settings): number {
   const head = shapes.parameters.head ?? 0;
@@ -43,7 +48,7 @@ export function weightBytes(shapes: Shapes, settings: Settings): number {
   if (settings.quantisation === 'none') {
     return total * settings.weight_bytes;
   }
-  const quantised = shapes.modules.filter(item => item.reads !== 'expert');
+  const quantised = quantisedModules(shapes);
   const weights = sum(quantised.map(item => item.copies * item.inputs * item.outputs));
   const packed = sum(quantised.map(item => item.copies * packedBytes(item, settings.quantisation)));
   const isCast = ODDS.includes(settings.method) && settings.quantisation === 'nf4' && settings.autocast;

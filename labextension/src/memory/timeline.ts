@@ -29,6 +29,8 @@ export interface Timeline {
 
 const FORWARD = 'forward';
 const LOSS = 'loss backward';
+/** Before the first step, and no part of one. */
+const LOADING = 'loading';
 
 function layerOf(kind: FitKind): Layer {
   if (STAYING.has(kind)) {
@@ -63,9 +65,10 @@ interface Stretch {
   readonly width: number;
 }
 
-/** The moments as stretches; a forward that fills up to the loss stands before the first that is as full. */
+/** The moments as stretches, loading only where it is the highest; a forward that fills up to the loss stands before the first that is as full. */
 function stretches(made: Breakdown): readonly Stretch[] {
-  const all = made.peaks.map(peak => ({ name: peak.name, heights: heightsOf(peak), width: 1 }));
+  const within = made.peaks.filter(({ name }) => name !== LOADING || name === made.peak);
+  const all = within.map(peak => ({ name: peak.name, heights: heightsOf(peak), width: 1 }));
   const loss = all.find(stretch => stretch.name === LOSS);
   if (loss === undefined) {
     return all;

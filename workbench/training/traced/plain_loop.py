@@ -15,6 +15,7 @@ from workbench.training.sample import Request
 from workbench.training.traced import adapters
 from workbench.training.traced.between import EVALUATED, EVALUATION, answering, evaluates_or_samples, sampler
 from workbench.training.traced.building import Building, placed
+from workbench.training.traced.loading import log_loading, parts_of
 from workbench.training.traced.naming import BATCH, FORWARD, LOSS_BACKWARD, OPTIMIZER, see_model, see_state, tensors_of
 from workbench.training.traced.recorder import Recorder
 
@@ -25,6 +26,7 @@ class PlainLoop:
     def __init__(self, plan: Plan, model: Any) -> None:
         self.plan, self.model = plan, model
         self.base = tensors_of(model)
+        self.loaded = parts_of(model)
         self.optimizer: Any = None
 
     def prepare(self, recorder: Recorder) -> None:
@@ -51,6 +53,7 @@ class PlainLoop:
 
     def run(self, recorder: Recorder) -> None:
         """The plan's steps, one batch each."""
+        log_loading(recorder, self.plan, self.loaded)
         see_model(recorder, self.model, self.base)
         evaluates_or_samples(self.plan, recorder)
         outputs: Any = None

@@ -21,6 +21,7 @@ from workbench.training.traced.between import (
 )
 from workbench.training.traced.building import Building
 from workbench.training.traced.kernels import offloads_by_trl
+from workbench.training.traced.loading import log_loading, parts_of
 from workbench.training.traced.methods import config_of, reference, trainer_class
 from workbench.training.traced.naming import name_trainer_phases, see_model, tensors_of
 from workbench.training.traced.online import separate_reference
@@ -36,6 +37,7 @@ class TrainerLoop:
     def __init__(self, plan: Plan, model: Any, folder: Path) -> None:
         self.plan, self.model, self.folder = plan, model, folder
         self.base = tensors_of(model)
+        self.loaded = parts_of(model)
         self.trainer: Any = None
 
     def prepare(self, recorder: Recorder) -> None:
@@ -106,6 +108,7 @@ class TrainerLoop:
 
     def run(self, recorder: Recorder) -> None:
         """Two optimiser steps."""
+        log_loading(recorder, self.plan, self.loaded)
         see_model(recorder, self.model, self.base)
         reference = getattr(self.trainer, "ref_model", None)
         if reference is not None:
