@@ -4,10 +4,14 @@ import pytest
 from export_cases import CHATS, facts_of
 
 from workbench.errors import ExportError
+from workbench.exports.adapters import AXOLOTL_LORA, TRL_LORA
 from workbench.exports.axolotl import to_axolotl
 from workbench.exports.export import export
 from workbench.exports.trl import to_trl
 from workbench.memory.axolotl import read_axolotl
+from workbench.memory.axolotl_keys import READ as AXOLOTL_READ
+from workbench.memory.trainer_yaml import READ as TRL_READ
+from workbench.memory.trainer_yaml import read_trainer
 from workbench.recipes import Recipe
 
 WIDE = {
@@ -79,6 +83,24 @@ def test_axolotl_gets_its_own_keys_and_they_are_read_back(name, model):
         key: recipe.peft.get(key) for key in ("r", "target_modules")
     }
     assert bool(peft.get("use_dora")) == bool(recipe.peft.get("use_dora"))
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_trl_s_file_is_read_back(name, model):
+    recipe = Recipe(**ADAPTERS[name], max_length=64)
+    values, _ = to_trl(recipe, facts_of(model, CHATS, "messages", recipe))
+    read = read_trainer(values)
+    assert read.options.get("quantisation", "none") == recipe.quantised
+    assert not [note for note in read.assumptions if "not known" in note and ("lora" in note or "quant" in note)]
+    peft = read.options.get("adapter") or Recipe.from_dict(read.recipe).peft
+    for field in ("r", "modules_to_save", "use_dora", "use_rslora"):
+        assert peft.get(field) == ({"r": 8, **recipe.peft}).get(field), field
+
+
+def test_every_key_that_is_written_is_read_back():
+    """But for layers that run several times, which the formula does not know."""
+    assert set(AXOLOTL_LORA.values()) - AXOLOTL_READ == {"peft_layer_replication"}
+    assert set(TRL_LORA.values()) <= TRL_READ
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,11 @@ def _peft(notes: Notes, recipe: Mapping[str, Any]) -> dict[str, Any]:
         "modules_to_save": notes.values.get("lora_modules_to_save") or None,
         "target_parameters": notes.values.get("lora_target_parameters") or None,
         "rank_pattern": notes.values.get("lora_rank_pattern") or None,
+        "alpha_pattern": notes.values.get("lora_alpha_pattern") or None,
         "layers_to_transform": notes.values.get("peft_layers_to_transform"),
+        "layers_pattern": notes.values.get("peft_layers_pattern") or None,
+        "trainable_token_indices": notes.values.get("peft_trainable_token_indices") or None,
+        "init_lora_weights": notes.values.get("peft_init_lora_weights") or None,
     }
     said = {name: value for name, value in more.items() if value is not None}
     if not said:

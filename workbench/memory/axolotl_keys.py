@@ -11,7 +11,8 @@ from collections.abc import Mapping
 READ = frozenset(
     """base_model revision_of_model trust_remote_code adapter load_in_4bit load_in_8bit sequence_len micro_batch_size
     batch_size gradient_accumulation_steps lora_r lora_alpha lora_dropout lora_target_modules lora_target_linear
-    lora_modules_to_save lora_target_parameters lora_rank_pattern peft_layers_to_transform peft_use_dora peft_use_rslora
+    lora_modules_to_save lora_target_parameters lora_rank_pattern lora_alpha_pattern peft_layers_to_transform
+    peft_layers_pattern peft_trainable_token_indices peft_init_lora_weights peft_use_dora peft_use_rslora
     sample_packing attn_implementation flash_attention sdp_attention eager_attention xformers_attention flex_attention
     sage_attention optimizer bf16 fp16 bfloat16 float16 float32 torch_dtype gradient_checkpointing
     gradient_checkpointing_kwargs fsdp fsdp_config fsdp_version dp_shard_size dp_replicate_size deepspeed world_size rl
@@ -64,7 +65,6 @@ CHANGING: Mapping[str, str] = {
     "peft": "further settings of the adapter",
     "peft_autocast_adapter_dtype": "another type of adapter weights",
     "peft_layer_replication": "layers run several times",
-    "peft_trainable_token_indices": "some rows of the embedding train too",
     "plugins": "plugins can replace kernels and losses",
     "precompute_ref_log_probs": "no reference model while training: less than shown where there is one",
     "process_reward_model": "another method: shown as supervised training",

@@ -41,7 +41,7 @@ READ = frozenset(
     use_peft packing neat_packing gradient_accumulation_steps gradient_checkpointing disable_gradient_checkpointing
     optim bf16 fp16 pure_bf16 flash_attn attn_implementation quantization_bit load_in_4bit load_in_8bit use_dora
     use_rslora deepspeed dtype torch_dtype enable_liger_kernel use_liger_kernel use_unsloth use_unsloth_gc
-    activation_offloading""".split()
+    activation_offloading lora_modules_to_save lora_target_parameters use_bnb_nested_quant""".split()
 )
 QUIET_PREFIXES = tuple(
     """learning_rate lr_ warmup weight_decay max_grad_norm num_train max_steps seed data_seed logging_ save_ report_to
@@ -172,7 +172,12 @@ def _adapter(notes: Notes, factory: bool) -> tuple[dict[str, Any], dict[str, Any
         "lora_dropout": float(dropout) if isinstance(dropout, int | float) else 0.0,
         "target_modules": list(cast("list[str]", targets)) if isinstance(targets, list) else targets,
     }
-    said = {name: True for name in ("use_dora", "use_rslora") if notes.has(name)}
+    said: dict[str, Any] = {name: True for name in ("use_dora", "use_rslora") if notes.has(name)}
+    said |= {
+        name: values[f"lora_{name}"] for name in ("modules_to_save", "target_parameters") if notes.has(f"lora_{name}")
+    }
+    if quantisation == "nf4" and not factory and not notes.has("use_bnb_nested_quant"):
+        notes.notes.append("scales of 4-bit weights are not quantised again: 0.05 bytes a weight more than shown")
     if said:
         base = {name: recipe[name] for name in ("r", "lora_alpha", "lora_dropout", "target_modules")}
         options["adapter"] = {"peft_type": "LORA", **base, **said}
