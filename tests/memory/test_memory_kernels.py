@@ -45,7 +45,8 @@ def test_a_later_loss_takes_the_place_of_an_earlier_one():
         ({"adapter": "lora", "load_in_8bit": True}, []),
         ({"adapter": "qlora", "load_in_4bit": True, "fsdp": ["full_shard"]}, []),
         ({"adapter": "lora", "rl": "dpo"}, []),
-        ({"cut_cross_entropy": True, "plugins": ["axolotl.integrations.cut_cross_entropy.X"]}, ["cut_cross_entropy"]),
+        ({"plugins": ["axolotl.integrations.cut_cross_entropy.X"]}, ["cut_cross_entropy"]),
+        ({"plugins": ["axolotl.integrations.cut_cross_entropy.X"], "cut_cross_entropy": False}, []),
         (
             {"liger_rms_norm": True, "liger_glu_activation": True, "liger_fused_linear_cross_entropy": True},
             ["liger_rms_norm", "liger_glu", "liger_cross_entropy"],

@@ -39,8 +39,8 @@ LEGACY_ATTENTION: Mapping[str, str] = {
     "flex_attention": "flex_attention",
     "sage_attention": "sage",
 }
-CHUNKED = ("cut_cross_entropy", "liger_fused_linear_cross_entropy", "chunked_cross_entropy", "reward_model")
-"""Keys with which the logits are never there at once."""
+CHUNKED = ("chunked_cross_entropy", "reward_model")
+"""Keys with which the logits are never there at once; a kernel that does not make them takes the place of the loss."""
 
 TASKS: Mapping[str, str] = {
     "dpo": "dpo",

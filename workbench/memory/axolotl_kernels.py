@@ -30,10 +30,20 @@ def kernels_of(values: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """Options `kernels`, and `activation_offloading`; what is taken for granted goes to `notes`."""
     words = [word for key, word in LIGER.items() if values.get(key)]
     words += _lora(values, notes)
-    # its own integration checks that no other loss is set beside it
-    words += ["cut_cross_entropy"] if values.get("cut_cross_entropy") else []
+    words += ["cut_cross_entropy"] if _cuts(values) else []
     found: dict[str, Any] = {"kernels": words} if words else {}
     return {**found, "activation_offloading": True} if offloading_of(values) else found
+
+
+def _plugins(values: Mapping[str, Any]) -> list[str]:
+    given = values.get("plugins")
+    return [str(name) for name in cast("list[Any]", given)] if isinstance(given, list) else []
+
+
+def _cuts(values: Mapping[str, Any]) -> bool:
+    """Whether cut cross entropy is on: its plugin alone turns it on (integrations/cut_cross_entropy/args.py)."""
+    said = values.get("cut_cross_entropy")
+    return bool(said) or (said is None and any("cut_cross_entropy" in name for name in _plugins(values)))
 
 
 def _lora(values: Mapping[str, Any], notes: list[str]) -> list[str]:
@@ -74,7 +84,5 @@ def checkpointing_of(values: Mapping[str, Any]) -> bool:
 
 def known_plugins(values: Mapping[str, Any]) -> bool:
     """Whether every plugin is one whose keys are read."""
-    given = values.get("plugins")
-    if not isinstance(given, list):
-        return False
-    return all(any(word in str(name) for word in PLUGINS) for name in cast("list[Any]", given))
+    found = _plugins(values)
+    return bool(found) and all(any(word in name for word in PLUGINS) for name in found)
