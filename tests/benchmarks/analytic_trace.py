@@ -52,6 +52,45 @@ MODELS: dict[str, dict[str, Any]] = {
         moe_intermediate_size=1408, shared_expert_intermediate_size=5632,
     ),
 }  # fmt: skip
+CLIP = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "image_size": 336, "patch_size": 14}
+SIGLIP = {
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_attention_heads": 16,
+    "image_size": 896,
+    "patch_size": 14,
+}
+QWEN = {"num_heads": 16, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2}
+MROPE = {"vocab_size": 151936, "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]}}
+VISION: dict[str, dict[str, Any]] = {
+    "llava 7B": {
+        "model_type": "llava",
+        "image_token_index": 32000,
+        "text_config": decoder("llama", 4096, 11008, (32, 32), vocab_size=32064),
+        "vision_config": {"model_type": "clip_vision_model", "num_hidden_layers": 6, **CLIP},
+    },
+    "gemma3 4B": {
+        "model_type": "gemma3",
+        "mm_tokens_per_image": 256,
+        "text_config": decoder("gemma3_text", 2560, 10240, (8, 4), head_dim=256, vocab_size=262208),
+        "vision_config": {
+            "model_type": "siglip_vision_model", "num_hidden_layers": 6, "vision_use_head": False, **SIGLIP
+        },
+    },
+    "qwen2-vl 2B": {
+        **decoder("qwen2_vl", 1536, 8960, (12, 2), tie_word_embeddings=True, **MROPE),
+        "vision_config": {**QWEN, "depth": 6, "embed_dim": 1280, "hidden_size": 1536, "mlp_ratio": 4},
+    },
+    "qwen2.5-vl 3B": {
+        **decoder("qwen2_5_vl", 2048, 11008, (16, 2), tie_word_embeddings=True, **MROPE),
+        "vision_config": {
+            **QWEN, "depth": 8, "hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": 2048,
+            "window_size": 112, "fullatt_block_indexes": [3, 7],
+        },
+    },
+}  # fmt: skip
+"""Vision models with few layers in decoder and tower."""
+MODELS |= VISION
 
 FUSED = {"optim": "adamw_torch_fused"}
 CHECKPOINTED = {**FUSED, "gradient_checkpointing": True}
@@ -104,7 +143,7 @@ Case = tuple[str, dict[str, Any], list[list[int]], dict[str, Any]]
 def cases() -> list[Case]:
     """Model, recipe fields, row lengths, further fields of a plan."""
     found: list[Case] = []
-    for model in MODELS:
+    for model in [name for name in MODELS if name not in VISION]:
         adapters = ({},) if "moe" in model or "mixtral" in model else ({}, FULL)
         for adapter in adapters:
             for base in (FUSED, CHECKPOINTED):
@@ -118,6 +157,7 @@ def cases() -> list[Case]:
             patterns = [{"adapter": {"peft_type": "LORA", "r": 16, **pattern}} for pattern in PATTERNS]
             found += [(model, base, SHAPES[0], changes) for changes in patterns for base in (FUSED, CHECKPOINTED)]
         found += [(model, {"optim": optim, **FULL}, [[512]], {}) for optim in OPTIMIZERS]
+    found += with_images()
     for base in (FUSED, CHECKPOINTED):
         found += [
             ("meta-llama/Llama-3.2-1B", {**base, "adapter": adapter}, [[2048, 2000]], {})
@@ -125,6 +165,16 @@ def cases() -> list[Case]:
         ]
         found += [("meta-llama/Llama-3.1-8B", base, [[2048]], changes) for changes in ({}, QLORA)]
     return found
+
+
+def with_images() -> list[Case]:
+    """Vision models with images in every row."""
+    ways = [
+        {**base, **targets}
+        for targets in ({}, {"target_modules": r".*language_model.*_proj"}, FULL)
+        for base in (FUSED, CHECKPOINTED)
+    ]
+    return [(model, way, SHAPES[0], {"images": count}) for model in VISION for way in ways for count in (1, 2)]
 
 
 def compared(case: Case) -> tuple[int, int, str, str]:

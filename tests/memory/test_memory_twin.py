@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.memory.test_memory_families import CONFIGS
 from workbench.memory.analytic import evaluate
 from workbench.memory.architecture import from_config
 from workbench.memory.families import FAMILIES
@@ -64,6 +65,8 @@ def a_model(rng):
         return from_config(PRESETS[rng.choice(list(PRESETS))])
     heads = rng.choice([2, 8, 14, 32])
     family = rng.choice([name for name in FAMILIES if "vl" not in name])
+    if rng.random() < 0.1:
+        return from_config(SEEING[rng.choice(sorted(SEEING))])
     return from_config(
         {
             "model_type": family,
@@ -98,6 +101,9 @@ WANTED = (
 )
 
 
+SEEING = {name: config for name, config in CONFIGS.items() if "vision_config" in config}
+
+
 def some_wanted(rng, shapes):
     """Patterns for an adapter, or none."""
     config = rng.choice(WANTED) if rng.random() < 0.2 else None
@@ -111,7 +117,8 @@ def some_settings(rng, shapes):
     names = sorted({word for item in shapes.modules for word in item.targets[1:]})
     made = AnalyticSettings(
         wanted=some_wanted(rng, shapes),
-        images=rng.choice([0, 0, 1]),
+        images=rng.choice([0, 1, 2]) if shapes.vision else 0,
+        image_tokens=rng.choice([0, 100]),
         rows=rows,
         length=length,
         scored=rng.choice([rows * length, max(1, rows * length // 3)]),

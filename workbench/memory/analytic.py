@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from workbench.memory.architecture import Architecture
 from workbench.memory.figures import GIB, Estimate, Interval, Peak
+from workbench.memory.image_parts import image_parts
 from workbench.memory.loading_parts import loading_moment, loading_parts
 from workbench.memory.loss_parts import TOKEN_TILE
 from workbench.memory.moments import STAYING, Moment, engine_parts, further_moments
@@ -72,7 +73,8 @@ def evaluate(architecture: Architecture, settings: AnalyticSettings, source: Mem
     step = Step(architecture, settings, saved)
     between = further_moments(step)
     own = (*(part for moment in between for part in moment.parts), *loading_parts(step))
-    parts = {part.name: part for part in (*static_parts(step), *moving_parts(step), *engine_parts(step), *own)}
+    moving = (*moving_parts(step), *image_parts(step), *engine_parts(step))
+    parts = {part.name: part for part in (*static_parts(step), *moving, *own)}
     size = {name: part.bytes for name, part in parts.items()}
     peaks = (*loading_moment(settings, size), *_between(between, size), *_peaks(step, size))
     peak = max(peaks, key=lambda candidate: candidate.bytes)
@@ -98,21 +100,26 @@ def _between(moments: Sequence[Moment], size: Mapping[str, int]) -> tuple[Peak, 
 def _peaks(step: Step, size: Mapping[str, int]) -> tuple[Peak, ...]:
     """The moments at which memory can be highest."""
     settings = step.settings
-    always = ("weights", "adapter", "reference model", "optimizer", "batch", "workspace", "kept outputs", "vllm engine")
+    always = (
+        *("weights", "adapter", "reference model", "optimizer", "batch", "pixels"),
+        *("workspace", "kept outputs", "vllm engine"),
+    )
     # with accumulation the gradients of earlier micro batches are there while a later one runs
     held = ("gradients",) if settings.accumulation > 1 else ()
     recomputed = ("recomputed layer",) if settings.checkpointing else ()
     whole = settings.method not in ODDS  # these leave autocast before they make their loss
     eager = size["attention backward"] > 0
-    kept = (*held, "activations", "autocast copies", "adapted experts")
+    kept_so_far = (*held, "activations", *SEEN)
+    kept = (*kept_so_far, "autocast copies", "adapted experts")
     moments = {
-        "last layer forward": (*kept, "layer forward") if not settings.checkpointing else (),
+        "last layer forward": (*kept, "vision outputs", "layer forward") if not settings.checkpointing else (),
         "loss backward": (*kept, "tail", "loss", "head gradient sum"),
-        "loss forward": (*held, "activations", "forward copies", "loss") if size["forward copies"] and whole else (),
+        "loss forward": (*kept_so_far, "forward copies", "loss") if size["forward copies"] and whole else (),
         "first layer recomputed": (*kept, *recomputed, "layer forward", "head gradient") if recomputed else (),
         "first layer backward": (*kept, *recomputed, "layer backward", "head gradient"),
         "first layer attention backward": (*kept, *recomputed, "attention backward", "head gradient") if eager else (),
         "last layer backward": ("gradients so far", "layer copies", "recomputed layer", "layer backward"),
+        "vision backward": VISION if size.get("vision layer") else (),
         "backward end": ("gradients", "tied embedding gradient"),
         "optimizer step": ("gradients", "optimizer temporaries"),
     }
@@ -120,6 +127,13 @@ def _peaks(step: Step, size: Mapping[str, int]) -> tuple[Peak, ...]:
         name: {part: size[part] for part in (*always, *parts) if size.get(part)} for name, parts in moments.items()
     }
     return tuple(Peak(name, parts) for name, parts in found.items() if moments[name])
+
+
+SEEN = ("vision activations", "projector activations")
+"""What images add to what forward keeps."""
+
+VISION = ("gradients so far", "vision activations", "vision layer")
+"""What is live while a vision tower runs backward."""
 
 
 def _allocator_factors(step: Step) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from workbench.memory.linear import Linear, Reads
 from workbench.memory.presets import PRESETS, nearest
 from workbench.memory.shapes import Architecture, Experts
 from workbench.memory.towers import tower_of
+from workbench.memory.vision import vision_of
 from workbench.memory.windows import windows_of
 
 Wide = tuple[str, int, int, Reads]
@@ -52,6 +53,7 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
     experts = _experts(text, family, layers)
     vision = isinstance(config.get("vision_config"), Mapping)
     linear, rest = tower_of(config, hidden) if vision else ((), 0)
+    small = vision_of(config, linear) if vision else None
     prefix = "model.language_model.layers.{}." if vision else "model.layers.{}."
     shape = _Shape(hidden, heads * head_dim, kv_heads * head_dim, intermediate, layers, prefix)
     window, windowed = windows_of(text, name, layers)
@@ -75,6 +77,7 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
         experts=experts,
         tower=rest,
         softcap=family.softcap,
+        vision=small,
         assumptions=(*assumptions, *_assumed(text, family, vision)),
         window=window,
         windowed=windowed,
@@ -240,7 +243,7 @@ def _assumed(text: Mapping[str, Any], family: Family, vision: bool) -> tuple[str
     """Sentences about what config.json leaves out."""
     silent = [f"{name}={value}" for name, value in family.defaults.items() if text.get(name) is None]
     found = [f"config.json leaves out {', '.join(silent)}: transformers' defaults are taken"] if silent else []
-    return (*found, *(["rows are text: the vision tower keeps no activations"] if vision else []))
+    return (*found, *(["without images=1 rows are text, of which the vision tower keeps nothing"] if vision else []))
 
 
 def of_model(model: str) -> Architecture:

@@ -24,7 +24,9 @@ def idle_layers(settings: AnalyticSettings) -> int:
 
 def first_reads(architecture: Architecture, settings: AnalyticSettings) -> tuple[str, ...]:
     """Activations that adapted modules of the first layer that trains read; empty where something before it trains."""
-    if settings.full or settings.checkpointing or settings.images:
+    if settings.full or settings.checkpointing:
+        return ()
+    if settings.images and any(item.reads == "tower" for item in architecture.targets(settings)):
         return ()
     if settings.reached is not None:
         return settings.reached.reads

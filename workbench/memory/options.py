@@ -46,7 +46,7 @@ LOSSES = ("fused", "logits")
 _BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
 _IN_FORMULA = frozenset(
     """attention quantisation float32_rest dtype autocast padded loop kernels activation_offloading prompt
-    arguments""".split()
+    arguments images image_tokens""".split()
 ) | {*SHARED, *APART}
 
 
@@ -114,6 +114,7 @@ def settings_of(
             )  # fmt: skip
         changes["attention"] = options["attention"]
     changes |= {name: options[name] for name in SPREAD if options.get(name) is not None}
+    changes |= {name: options[name] for name in ("images", "image_tokens") if options.get(name)}
     if options.get("task"):
         changes["method"] = options["task"]
     if "padded" in options:

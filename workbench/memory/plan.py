@@ -211,7 +211,14 @@ class Plan:
         return asdict(self)
 
 
-COUNTS: Mapping[str, int] = {"per_device_eval_batch_size": 0, "samples": 0, "sample_prompt": 1, "sample_tokens": 1}
+COUNTS: Mapping[str, int] = {
+    "per_device_eval_batch_size": 0,
+    "samples": 0,
+    "sample_prompt": 1,
+    "sample_tokens": 1,
+    "images": 0,
+    "image_tokens": 1,
+}
 """Options that count, with the least that each may be."""
 
 
@@ -223,6 +230,8 @@ def check_counts(options: Mapping[str, Any]) -> None:
     """
     for name, least in COUNTS.items():
         value = options.get(name, least)
+        if value is None and name == "image_tokens":  # the family's own
+            continue
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise RecipeError(
                 f"{name}={value!r} is out of range.", remedy=f"A whole number of at least {least}.", code="WB815"

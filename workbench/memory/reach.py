@@ -153,9 +153,7 @@ def _grouped(hits: list[Hit]) -> tuple[Linear, ...]:
     layers: dict[tuple[Linear, int], list[int]] = {}
     for item, layer, rank in hits:
         layers.setdefault((item, rank), []).append(layer)
-    return tuple(
-        replace(item, copies=len(at), rank=rank, at=(), path="", targets=()) for (item, rank), at in layers.items()
-    )
+    return tuple(replace(item, copies=len(at), rank=rank, at=(), targets=()) for (item, rank), at in layers.items())
 
 
 def _first_reads(hits: list[Hit], first: int) -> tuple[str, ...]:

@@ -199,8 +199,11 @@ def autocast_copies(architecture: Architecture, settings: AnalyticSettings) -> i
     if not settings.autocast:
         return 2 * own
     base = architecture.linear_parameters if settings.weight_bytes == 4 and settings.quantisation == "none" else 0
+    if base and settings.images:
+        base += sum(item.copies * item.parameters for item in architecture.modules if item.reads == "tower")
     # an embedding's rows are looked up and not multiplied, and rows of text never reach a tower
-    multiplied = [item for item in architecture.targets(settings) if item.reads not in ("embedding", "tower")]
+    away = ("embedding",) if settings.images else ("embedding", "tower")
+    multiplied = [item for item in architecture.targets(settings) if item.reads not in away]
     adapter = sum(adapted(item, settings) for item in multiplied) if settings.adapter_bytes == 4 else 0
     return 2 * (base + adapter - inside + own)
 
@@ -259,7 +262,8 @@ def _mlp(architecture: Architecture, settings: AnalyticSettings, fused: Fused) -
     if a.gated:
         return Term("mlp", 3 * out * a.intermediate, "3 o I: gate, up and its activation")
     # gelu written out: its input, tanh and 1 + tanh in float32 under autocast, and half of the input
-    cost = 12 + out if settings.autocast else 4 * out
+    steps = 12 + out if settings.autocast else 4 * out
+    cost = {"steps": steps, "quick": 2 * out, "fused": out}[a.gelu]
     return Term("mlp", cost * a.intermediate, f"{cost} I: the steps of gelu")
 
 

@@ -268,6 +268,8 @@ class AnalyticSettings:
             low_adapter=not plan.autocast_adapter and plan.dtype != "float32",
             kernels=tuple(plan.kernels),
             activation_offloading=plan.activation_offloading,
+            images=plan.images,
+            image_tokens=plan.image_tokens or 0,
             **(wanted_fields(adapter) if adapter else {}),
             **between_steps({name: getattr(plan, name) for name in ("prompt", "arguments", *SHARED)}, len(rows)),
         )

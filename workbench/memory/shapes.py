@@ -50,6 +50,35 @@ class Experts:
 
 
 @dataclass(frozen=True)
+class Vision:
+    """A vision tower and how it meets the decoder.
+
+    Attributes:
+        tower: Its layers as a model of their own.
+        used: Layers whose output the decoder reads.
+        patches: Patches of an image of fixed size, a class token among them; 0 where the size is free.
+        merged: Patches that become one token where the size is free.
+        tokens: Tokens of an image of fixed size; 0 where the size is free.
+        pixels: Values of an image, or of a patch where the size is free.
+        states: Whether the outputs of all layers are given back.
+        middle: Width of the projector's activation; 0 where it has none.
+        normed: Whether a norm stands before the projector, over patches.
+        pooled: Whether patches are averaged to tokens before it.
+    """
+
+    tower: Architecture
+    used: int
+    patches: int = 0
+    merged: int = 1
+    tokens: int = 0
+    pixels: int = 0
+    states: bool = False
+    middle: int = 0
+    normed: bool = False
+    pooled: bool = False
+
+
+@dataclass(frozen=True)
 class Architecture:
     """Shapes of a model.
 
@@ -67,7 +96,9 @@ class Architecture:
         qk_norm: Norm of queries and keys: none, a `head` or the `whole` width.
         gated: Whether the MLP has a gate.
         head_bias: Whether the output head has a bias.
+        gelu: How an MLP without a gate makes its activation: in `steps`, as x sigmoid(x) (`quick`), or as one kernel.
         tower: Elements of a vision tower and projector that are in no linear module.
+        vision: The vision tower's layers; None without one.
         assumptions: What was taken for granted where config.json is silent, in sentences.
         window: Tokens that a layer with a sliding window sees; 0 where there is none. `windowed`: how many layers do.
         post_norm: Whether norms stand behind attention and MLP only.
@@ -91,6 +122,8 @@ class Architecture:
     experts: Experts | None = None
     tower: int = 0
     softcap: bool = False
+    gelu: Literal["steps", "quick", "fused"] = "steps"
+    vision: Vision | None = None
     assumptions: tuple[str, ...] = field(default=(), compare=False)
     window: int = 0
     windowed: int = 0
@@ -182,6 +215,8 @@ class Architecture:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-ready: the `Shapes` of the twin in TypeScript."""
         made = {**asdict(self), "modules": [asdict(item) for item in self.modules]}
+        if self.vision is not None:
+            made["vision"] = {**asdict(self.vision), "tower": self.vision.tower.to_dict()}
         return {**made, "parameters": dict(self.parameters), "total": self.total, "text": self.text}
 
 

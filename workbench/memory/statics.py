@@ -56,11 +56,9 @@ def trained_tensors(architecture: Architecture, settings: AnalyticSettings) -> T
     if not settings.full:
         found: Tensors = []
         for item in architecture.targets(settings):
-            if item.reads == "tower" and not settings.images:
-                continue
-            rank = item.rank_of(settings.rank)
-            found += [(rank, item.inputs, item.copies), (item.outputs, rank, item.copies)]
-            found += [(item.outputs, 1, item.copies)] * ((settings.adapter == "dora") + settings.lora_bias)
+            rank, copies = item.rank_of(settings.rank), _seen(architecture, item, settings)
+            found += [(rank, item.inputs, copies), (item.outputs, rank, copies)] if copies else []
+            found += [(item.outputs, 1, copies)] * bool(copies) * ((settings.adapter == "dora") + settings.lora_bias)
         return found + [(own.rows, own.columns, own.copies) for own in settings.own]
     return _weights(architecture, settings)
 
@@ -73,15 +71,24 @@ def _weights(a: Architecture, settings: AnalyticSettings) -> Tensors:
     elif not a.tied:
         found += [(a.vocab, a.hidden, 1)]
     for item in a.modules:
-        if item.reads != "tower" or settings.images:
-            found += [(item.experts * item.outputs, item.inputs, item.copies)]
-            found += [(item.outputs, 1, item.copies)] if item.bias else []
+        if copies := _seen(a, item, settings):
+            found += [(item.experts * item.outputs, item.inputs, copies)]
+            found += [(item.outputs, 1, copies)] if item.bias else []
     found += [(a.hidden, 1, (2 if a.norm == "layer" else 1) * (a.norms * a.layers + 1))]
     if a.qk_norm:
         whole = a.qk_norm == "whole"
         found += [(a.query if whole else a.head_dim, 1, a.layers), (a.key if whole else a.head_dim, 1, a.layers)]
     found += [(a.vocab, 1, 1)] if a.head_bias and not reward else []
     return found + ([(a.tower, 1, 1)] if settings.images and a.tower else [])
+
+
+def _seen(a: Architecture, item: Linear, settings: AnalyticSettings) -> int:
+    """How many copies of a module a row reaches: of a tower's those that an image's features come through."""
+    if item.reads != "tower":
+        return item.copies
+    if not settings.images:
+        return 0
+    return min(item.copies, a.vision.used) if a.vision and "{}" in item.path else item.copies
 
 
 def state_bytes(architecture: Architecture, settings: AnalyticSettings) -> int:

@@ -6,6 +6,7 @@
  * tests/memory/test_memory_twin.py asks both on thousands of random configurations.
  */
 import { byKind } from './kinds';
+import { imageParts } from './imageParts';
 import { loadingMoment, loadingParts } from './loadingParts';
 import { TOKEN_TILE } from './lossParts';
 import { engineParts, furtherMoments, STAYING } from './moments';
@@ -33,7 +34,7 @@ export function estimate(shapes: Shapes, settings: Settings, saved = coefficient
   const step = stepOf(shapes, settings, saved);
   const between = furtherMoments(step);
   const own = between.flatMap(moment => moment.parts);
-  const moving = [...movingParts(step), ...engineParts(step)];
+  const moving = [...movingParts(step), ...imageParts(step), ...engineParts(step)];
   const parts = [...staticParts(step), ...moving, ...own, ...loadingParts(step)];
   const size = new Map(parts.map(part => [part.name, part.bytes]));
   const further = between.map(moment => betweenPeak(moment, size));
@@ -52,12 +53,16 @@ export function estimate(shapes: Shapes, settings: Settings, saved = coefficient
   };
 }
 
+/** What images add to what forward keeps. */
+const SEEN = ['vision activations', 'projector activations'];
+
 const ALWAYS = [
   'weights',
   'adapter',
   'reference model',
   'optimizer',
   'batch',
+  'pixels',
   'workspace',
   'kept outputs',
   'vllm engine'
@@ -70,15 +75,15 @@ function momentsOf(
 ): readonly (readonly [string, readonly string[]])[] {
   const held = settings.accumulation > 1 ? ['gradients'] : [];
   const again = settings.checkpointing;
-  const kept = [...held, 'activations', 'autocast copies', 'adapted experts'];
+  const kept = [...held, 'activations', ...SEEN, 'autocast copies', 'adapted experts'];
   const layer = again ? [...kept, 'recomputed layer'] : kept;
   return [
-    ['last layer forward', again ? [] : [...kept, 'layer forward']],
+    ['last layer forward', again ? [] : [...kept, 'vision outputs', 'layer forward']],
     ['loss backward', [...kept, 'tail', 'loss', 'head gradient sum']],
     [
       'loss forward',
       size.get('forward copies') && !ODDS.includes(settings.method)
-        ? [...held, 'activations', 'forward copies', 'loss']
+        ? [...held, 'activations', ...SEEN, 'forward copies', 'loss']
         : []
     ],
     ['first layer recomputed', again ? [...layer, 'layer forward', 'head gradient'] : []],
@@ -88,6 +93,7 @@ function momentsOf(
       size.get('attention backward') ? [...layer, 'attention backward', 'head gradient'] : []
     ],
     ['last layer backward', ['gradients so far', 'layer copies', 'recomputed layer', 'layer backward']],
+    ['vision backward', size.get('vision layer') ? ['gradients so far', 'vision activations', 'vision layer'] : []],
     ['backward end', ['gradients', 'tied embedding gradient']],
     ['optimizer step', ['gradients', 'optimizer temporaries']]
   ];

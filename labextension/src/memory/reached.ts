@@ -43,7 +43,8 @@ export function idleLayers(settings: Settings): number {
 
 /** Activations that adapted modules of the first layer that trains read. */
 function firstReads(settings: Settings, targets: readonly Linear[]): readonly string[] {
-  if (trainsAll(settings) || settings.checkpointing || settings.images) {
+  const below = settings.images && targets.some(item => item.reads === 'tower');
+  if (trainsAll(settings) || settings.checkpointing || below) {
     return [];
   }
   return settings.reached?.reads ?? targets.map(item => item.reads).filter(reads => reads !== 'tower');

@@ -71,9 +71,17 @@ function autocastCopies(shapes: Shapes, settings: Settings): number {
     return 2 * own;
   }
   const copied = settings.weight_bytes === 4 && settings.quantisation === 'none';
-  const multiplied = targetsOf(shapes, settings).filter(item => !['embedding', 'tower'].includes(item.reads));
+  const away = settings.images ? ['embedding'] : ['embedding', 'tower'];
+  const multiplied = targetsOf(shapes, settings).filter(item => !away.includes(item.reads));
+  const tower = shapes.modules.filter(item => settings.images && item.reads === 'tower');
+  const base = linearParameters(shapes) + sum(tower.map(item => item.copies * parametersOf(item)));
   const adapter = adapterBytes(settings) === 4 ? sum(multiplied.map(item => adapted(item, settings))) : 0;
-  return 2 * ((copied ? linearParameters(shapes) : 0) + adapter - inside + own);
+  return 2 * ((copied ? base : 0) + adapter - inside + own);
+}
+
+/** Weight and bias elements of one copy. */
+function parametersOf(item: Linear): number {
+  return item.experts * item.inputs * item.outputs + (item.bias ? item.outputs : 0);
 }
 
 /** Parameters of the linear modules of all decoder layers. */
@@ -142,7 +150,8 @@ function mlp(shapes: Shapes, settings: Settings, fused: Fused): Term {
   if (shapes.gated) {
     return { name: 'mlp', bytes: 3 * out * shapes.intermediate, formula: '3 o I: gate, up and its activation' };
   }
-  const cost = settings.autocast ? 12 + out : 4 * out;
+  const steps = settings.autocast ? 12 + out : 4 * out;
+  const cost = shapes.gelu === 'steps' ? steps : shapes.gelu === 'quick' ? 2 * out : out;
   return { name: 'mlp', bytes: cost * shapes.intermediate, formula: `${cost} I: the steps of gelu` };
 }
 

@@ -15,6 +15,8 @@ export interface Linear {
   readonly experts: number;
   /** Multiple of LoRA's rank that each of its matrices gets. */
   readonly ranks: number;
+  /** Its name in the model, with `{}` for the number of its layer. */
+  readonly path: string;
   /** LoRA's rank of its own; 0 takes the run's. */
   readonly rank: number;
 }
@@ -26,6 +28,22 @@ export interface Experts {
   readonly intermediate: number;
   readonly layers: number;
   readonly shared: number;
+}
+
+/** A vision tower and how it meets the decoder: `Vision` of workbench/memory/shapes.py. */
+export interface Vision {
+  readonly tower: Shapes;
+  readonly used: number;
+  /** Patches of an image of fixed size; 0 where it is free. */
+  readonly patches: number;
+  readonly merged: number;
+  /** Tokens of an image of fixed size; 0 where it is free. */
+  readonly tokens: number;
+  readonly pixels: number;
+  readonly states: boolean;
+  readonly middle: number;
+  readonly normed: boolean;
+  readonly pooled: boolean;
 }
 
 /** Shapes of a model: `Architecture.to_dict()` of workbench/memory/architecture.py. */
@@ -50,6 +68,10 @@ export interface Shapes {
   readonly experts: Experts | null;
   readonly tower: number;
   readonly softcap: boolean;
+  /** How an MLP without a gate makes its activation: in `steps`, `quick`, or `fused` into one kernel. */
+  readonly gelu: string;
+  /** The vision tower's layers; null without one. */
+  readonly vision: Vision | null;
   readonly assumptions: readonly string[];
   /** Tokens that a layer with a sliding window sees, 0 where there is none, and how many layers do. */
   readonly window?: number;

@@ -71,11 +71,12 @@ export function trainedTensors(shapes: Shapes, settings: Settings): readonly Tra
   if (trainsAll(settings)) {
     return weightTensors(shapes, settings);
   }
-  const reached = targetsOf(shapes, settings).filter(item => settings.images || item.reads !== 'tower');
+  const reached = targetsOf(shapes, settings).filter(item => seenOf(shapes, item, settings));
   const matrices = reached.flatMap(item => {
     const rank = rankOf(item, settings);
-    const vectors = Array.from({ length: vectorsOf(settings) }, (): Trained => [item.outputs, 1, item.copies]);
-    return [[rank, item.inputs, item.copies] as const, [item.outputs, rank, item.copies] as const, ...vectors];
+    const copies = seenOf(shapes, item, settings);
+    const vectors = Array.from({ length: vectorsOf(settings) }, (): Trained => [item.outputs, 1, copies]);
+    return [[rank, item.inputs, copies] as const, [item.outputs, rank, copies] as const, ...vectors];
   });
   return [...matrices, ...ownOf(settings).map((own): Trained => [own.rows, own.columns, own.copies])];
 }
@@ -89,10 +90,11 @@ function weightTensors(shapes: Shapes, settings: Settings): readonly Trained[] {
   } else if (!shapes.tied) {
     found.push([vocab, hidden, 1]);
   }
-  for (const item of shapes.modules.filter(each => settings.images || each.reads !== 'tower')) {
-    found.push([item.experts * item.outputs, item.inputs, item.copies]);
+  for (const item of shapes.modules.filter(each => seenOf(shapes, each, settings))) {
+    const copies = seenOf(shapes, item, settings);
+    found.push([item.experts * item.outputs, item.inputs, copies]);
     if (item.bias) {
-      found.push([item.outputs, 1, item.copies]);
+      found.push([item.outputs, 1, copies]);
     }
   }
   found.push([hidden, 1, (shapes.norm === 'layer' ? 2 : 1) * (shapes.norms * layers + 1)]);
@@ -104,6 +106,17 @@ function weightTensors(shapes: Shapes, settings: Settings): readonly Trained[] {
     found.push([vocab, 1, 1]);
   }
   return settings.images && shapes.tower ? [...found, [shapes.tower, 1, 1]] : found;
+}
+
+/** How many copies of a module a row reaches: of a tower's those that an image's features come through. */
+function seenOf({ vision }: Shapes, item: Linear, settings: Settings): number {
+  if (item.reads !== 'tower') {
+    return item.copies;
+  }
+  if (!settings.images) {
+    return 0;
+  }
+  return vision && item.path.includes('{}') ? Math.min(item.copies, vision.used) : item.copies;
 }
 
 /** Elements that get a gradient. */

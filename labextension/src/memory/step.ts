@@ -112,7 +112,10 @@ export function layerBackward(step: Step): number {
 }
 
 function activationSteps({ settings, shapes }: Step, out: number): number {
-  return shapes.gated ? 3 * out : settings.autocast ? 14 : 5 * out;
+  if (shapes.gated || shapes.gelu !== 'steps') {
+    return (shapes.gated ? 3 : shapes.gelu === 'quick' ? 4 : 2) * out;
+  }
+  return settings.autocast ? 14 : 5 * out;
 }
 
 function freedInput({ full, settings, shapes }: Step, adapted: boolean, compute: number): number {
