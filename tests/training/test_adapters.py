@@ -9,7 +9,6 @@ from tiny_run import build_rows, kinds, make_job
 pytestmark = pytest.mark.training
 
 IA3 = {"peft_type": "IA3", "target_modules": ["k_proj", "down_proj"], "feedforward_modules": ["down_proj"]}
-VERA = {"peft_type": "VERA", "r": 4, "target_modules": ["q_proj"]}
 PARAMETERS = 35_296
 """Of the tiny model, whatever its weights are packed into: 2 x 261 x 32, a norm of 32, and 2 layers of 9,280."""
 SAMPLES = {"prompts": ["one"], "every": 3, "max_new_tokens": 5}
@@ -24,9 +23,7 @@ CASES = {
     "qlora": (adapted("qlora"), ["float32", "nf4"], ["bfloat16"], {"r": 4, "use_dora": False}),
     "int8": (adapted("lora", quantisation="int8"), ["float32", "int8"], ["bfloat16"], {"peft_type": "LORA"}),
     "dora": (adapted("dora"), ["float32"], ["float32"], {"r": 4, "use_dora": True}),
-    "rslora": (adapted("rslora"), ["float32"], ["float32"], {"use_rslora": True, "lora_alpha": 8}),
     "ia3": (adapted(IA3), ["float32"], ["float32"], {"peft_type": "IA3"}),
-    "vera": (adapted(VERA), ["float32"], ["float32"], {"peft_type": "VERA", "r": 4}),
 }
 
 
@@ -50,11 +47,12 @@ def test_what_a_recipe_says_trains_is_saved_and_answers(name, train, tiny_model)
 def test_a_resumed_and_a_looked_at_run_over_quantised_weights_are_the_same_run(adapter, train, tiny_model):
     """The weights are quantised again, to the same bits, and stay what they are while the model answers."""
     recipe = adapted(**adapter, lora_dropout=0.1, gradient_checkpointing=True, gradient_accumulation_steps=2)
+    recipe |= {"max_steps": 4, "save_steps": 2}
     whole = train(make_job(tiny_model, recipe=recipe, samples=SAMPLES, capture=[1]), build_rows())
     plain = train(make_job(tiny_model, recipe=recipe), build_rows())
     assert curve(plain) == curve(whole) and weights(plain) == weights(whole) and weights(whole)
-    resumed = train(make_job(tiny_model, recipe=recipe, resume=str(whole.dir / "out" / "checkpoint-3")), build_rows())
-    assert curve(resumed) == curve(whole)[3:] and len(curve(resumed)) == 3
+    resumed = train(make_job(tiny_model, recipe=recipe, resume=str(whole.dir / "out" / "checkpoint-2")), build_rows())
+    assert curve(resumed) == curve(whole)[2:] and len(curve(resumed)) == 2
     assert weights(resumed) == weights(whole)
 
 
