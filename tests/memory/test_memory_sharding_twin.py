@@ -87,6 +87,8 @@ def test_a_moved_slider_of_gpus_shows_what_python_says_of_the_code_below(tmp_pat
     for before in ({}, {"world": 4}, {"world": 4, "sharding": "zero3", "offload": "parameters"}):
         for world in (1, 2, 8, 64):
             recipe = a_recipe(rng)
+            if recipe.quantised == "int8":
+                recipe = recipe.with_(quantisation="none")  # not cut by fsdp, to which the slider goes
             with comm.alone():
                 tried = estimate_recipe(recipe, 900, **before).payload()["tried"]
             asked.append({"tried": {**tried, "longest": 900}, "change": {"world": world}, "room": 24 * 2**30})
@@ -95,6 +97,8 @@ def test_a_moved_slider_of_gpus_shows_what_python_says_of_the_code_below(tmp_pat
                 if before.get("world") is None
                 else {**before, "world": world}
             )
+            if recipe.quantised == "nf4" and not before:
+                after["bnb_4bit_quant_storage"] = "float32" if recipe.precision == "float32" else "bfloat16"
             alone = {} if world == 1 else after
             wanted.append((estimate_recipe(recipe, 900, card_gib=24, **alone), before, world))
     for said, (made, before, world) in zip(run_node(tmp_path, SLIDE, asked), wanted, strict=True):
@@ -105,7 +109,7 @@ def test_a_moved_slider_of_gpus_shows_what_python_says_of_the_code_below(tmp_pat
 
 def test_a_slider_of_gpus_cuts_four_bit_weights_and_says_how(tmp_path):
     rng = random.Random(4)
-    recipe = a_recipe(rng).with_(adapter="lora")
+    recipe = a_recipe(rng).with_(adapter="lora", quantisation="none", precision="auto")
     given = {"adapter": "qlora"}
     packed = {"bnb_4bit_quant_storage": "bfloat16"}
     with comm.alone():

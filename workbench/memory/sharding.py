@@ -224,7 +224,7 @@ def assumptions_of(sharding: Sharding, accumulation: int = 1) -> tuple[str, ...]
         if accumulation > 1:
             said.append("whole gradients wait for the last micro batch (accelerate reduces none before)")
     else:
-        said.append("DeepSpeed's terms are read from its source (0.19.6), not run")
+        said.append("DeepSpeed's terms are those of 0.19.6, held against runs on the CPU")
     if sharding.offload != "none":
         said.append("pinned host blocks may be rounded up by torch's host allocator")
     said.append("NCCL's buffers, 0.1 to 1 GiB, are experience and not measured")

@@ -1,8 +1,9 @@
 """DeepSpeed's ZeRO: partitions, buckets, gathered parameters, host buffers. Bytes of one rank.
 
-Read in source, deepspeed 0.19.6 (deepspeed/runtime/zero), and not run: stage_1_and_2.py, stage3.py,
-partition_parameters.py, partitioned_param_coordinator.py. The model computes in one type (bfloat16 with
-`bf16.enabled`), adapters included; the optimizer has float32 masters of the trained parameters.
+Read in source, deepspeed 0.19.6 (deepspeed/runtime/zero): stage_1_and_2.py, stage3.py, partition_parameters.py,
+partitioned_param_coordinator.py; and run on the CPU (docs/memory.md, tests/memory/deepspeed_grid.csv).
+The model computes in one type (bfloat16 with `bf16.enabled`), adapters included; the optimizer has float32 masters of
+the trained parameters.
 """
 
 from __future__ import annotations
@@ -105,37 +106,77 @@ class ZeroStep:
             return self._step()
         whole = self._gathered(moment)
         if moment in BEFORE_LAYERS:
-            return {**whole, "gradients": self._kept() if self.layout.accumulation > 1 else 0}
-        end = moment == "backward end"
-        late = end or moment == "last layer backward"
-        tied = end and self.layout.embedding is None
-        embedding = max(t.numel for t in self.layout.tail.tensors) * self.layout.tail.tensors[0].trained
+            return {**whole, "gradients": self._waiting()}
+        return {**whole, **(self._first_stage(moment) if self.stage == 1 else self._reducing(moment))}
+
+    def _waiting(self) -> int:
+        """Gradients of earlier micro batches on the device: whole in stage 1, reduced in stage 2."""
+        if self.layout.accumulation == 1 or self.stage == 3:
+            return 0
+        return self.size * self.layout.trained if self.stage == 1 else self._own
+
+    @property
+    def _own(self) -> int:
+        """The rank's reduced gradients in the compute type."""
+        return self.size * self.partition if self.offload == "none" else 0
+
+    def _embedding(self) -> tuple[int, int]:
+        """Bytes of the embedding's gradient, and how many there are when autograd makes it: a tied one has two."""
+        elements = max(t.numel for t in self.layout.tail.tensors) * self.layout.tail.tensors[0].trained
+        return self.size * elements, 2 if self.layout.embedding is None else 1
+
+    @property
+    def _norm(self) -> int:
+        """A float64 copy of what a rank keeps of the largest gradient, for its norm: only where it is offloaded."""
+        if self.offload == "none":
+            return 0
+        largest = self.layout.largest
+        return 8 * (-(-largest // self.world) if self.stage == 3 else min(largest, self.partition))
+
+    def _buckets(self) -> int:
+        return 0 if self.stage == 3 else self._bucket * (2 if self.buckets.overlap else 1)
+
+    def _first_stage(self, moment: str) -> Parts:
+        """Stage 1 keeps all gradients until backward ends, and reduces them then unless communication overlaps."""
+        gradients = self.size * self.layout.trained
+        if moment != "backward end":
+            late = moment == "last layer backward" or self.layout.accumulation > 1
+            reduce = self._buckets() if self.buckets.overlap else 0
+            made = self.size * self.layout.largest
+            return {REDUCE: reduce, WHOLE_GRADIENTS: made, "gradients": gradients if late else 0}
+        embedding, copies = self._embedding()
+        own = 0 if self.buckets.overlap else self._own
         return {
-            **whole,
-            REDUCE: self._reduce(),
-            WHOLE_GRADIENTS: self.size * (embedding * (3 if tied else 1) if end else self.layout.largest),
-            "gradients": self._kept() if late or self.layout.accumulation > 1 else 0,
+            REDUCE: self._buckets(),
+            WHOLE_GRADIENTS: max(own + self._norm, (copies - 1) * embedding),
+            "gradients": gradients,
         }
 
-    def _kept(self) -> int:
-        """Gradients that wait for the step, beyond what is static."""
-        if self.stage == 3:
-            return 0
-        own = self.size * self.partition if self.offload == "none" else 0
-        return own + (self.size * self.layout.trained if self.stage == 1 else 0)
-
-    def _reduce(self) -> int:
-        """Buckets of backward: the contiguous one (two with overlap), and the flattened copy that is reduced."""
+    def _reducing(self, moment: str) -> Parts:
+        """Stages 2 and 3 reduce while backward runs: buckets, and the flat copy of one or the gradient just made."""
+        end = moment == "backward end"
+        late = end or moment == "last layer backward"
+        embedding, copies = self._embedding()
+        made = embedding * copies if end else self.size * self.layout.largest
         copy = self.size * min(self.buckets.reduce or 0, self.layout.trained)
-        if self.stage == 3:
-            return copy
-        return self._bucket * (2 if self.buckets.overlap else 1) + copy
+        kept = 0 if self.stage == 3 else self._own
+        if self.stage == 3:  # the tensor itself is cut again when its gradient's norm is taken
+            return {REDUCE: copy, WHOLE_GRADIENTS: max(made, self._norm), "gradients": 0}
+        accumulates = self.layout.accumulation > 1
+        return {
+            REDUCE: self._buckets() + max(0, copy - made - self._norm),
+            WHOLE_GRADIENTS: made + self._norm,
+            "gradients": kept * ((late or accumulates) + accumulates),
+        }
 
     def _gathered(self, moment: str) -> Parts:
         """Whole parameters: those that are used again within the reuse distance, the current module, the prefetch."""
         if self.stage < 3:
             return {}
         whole = self.layout.total(lambda t: t.numel * (not self.persistent(t)))
+        table = self.layout.embedding
+        if table is not None and not table.tensors[0].trained:  # backward does not use it, so it is not kept
+            whole -= sum(t.numel * (not self.persistent(t)) for t in table.tensors)
         module = max(t.numel for t, _ in self.layout.tensors())
         near = self.buckets.reuse // 2  # used in forward and again in backward: the way to the turn and back
         prefetch = min(self.buckets.prefetch or 0, self.buckets.live)

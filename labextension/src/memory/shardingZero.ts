@@ -119,35 +119,65 @@ export class ZeroStep {
     if (moment === 'optimizer step') {
       return this.step();
     }
-    const accumulates = this.layout.accumulation > 1;
     const whole = this.gathered(moment);
     if (BEFORE_LAYERS.includes(moment)) {
-      return { ...whole, gradients: accumulates ? this.kept() : 0 };
+      return { ...whole, gradients: this.waiting() };
     }
-    const end = moment === 'backward end';
-    const late = end || moment === 'last layer backward';
-    const copies = this.layout.embedding === null ? 3 : 1;
-    const tail = this.layout.tail.tensors;
-    const table = normOf(this.layout).trained ? Math.max(...tail.map(numel)) : 0;
+    return { ...whole, ...(this.stage === 1 ? this.firstStage(moment) : this.reducing(moment)) };
+  }
+
+  private waiting(): number {
+    if (this.layout.accumulation === 1 || this.stage === 3) {
+      return 0;
+    }
+    return this.stage === 1 ? this.size * trainedOf(this.layout) : this.own;
+  }
+
+  private get own(): number {
+    return this.offload === 'none' ? this.size * this.partition : 0;
+  }
+
+  private get embedding(): readonly [bytes: number, copies: number] {
+    const elements = normOf(this.layout).trained ? Math.max(...this.layout.tail.tensors.map(numel)) : 0;
+    return [this.size * elements, this.layout.embedding === null ? 2 : 1];
+  }
+
+  private get norm(): number {
+    if (this.offload === 'none') {
+      return 0;
+    }
+    return 8 * (this.stage === 3 ? Math.ceil(this.largest / this.world) : Math.min(this.largest, this.partition));
+  }
+
+  private firstStage(moment: string): Parts {
+    const gradients = this.size * trainedOf(this.layout);
+    if (moment !== 'backward end') {
+      const late = moment === 'last layer backward' || this.layout.accumulation > 1;
+      return { 'unsharded gradients': this.size * this.largest, gradients: late ? gradients : 0 };
+    }
+    const [embedding, copies] = this.embedding;
     return {
-      ...whole,
-      'reduce buffers': this.reduce(),
-      'unsharded gradients': this.size * (end ? table * copies : this.largest),
-      gradients: late || accumulates ? this.kept() : 0
+      'reduce buffers': this.bucket,
+      'unsharded gradients': Math.max(this.own + this.norm, (copies - 1) * embedding),
+      gradients
     };
   }
 
-  private kept(): number {
-    if (this.stage === 3) {
-      return 0;
-    }
-    const own = this.offload === 'none' ? this.size * this.partition : 0;
-    return own + (this.stage === 1 ? this.size * trainedOf(this.layout) : 0);
-  }
-
-  private reduce(): number {
+  private reducing(moment: string): Parts {
+    const end = moment === 'backward end';
+    const [embedding, copies] = this.embedding;
+    const made = end ? embedding * copies : this.size * this.largest;
     const copy = this.size * Math.min(this.bucketElements, trainedOf(this.layout));
-    return this.stage === 3 ? copy : this.bucket + copy;
+    if (this.stage === 3) {
+      return { 'reduce buffers': copy, 'unsharded gradients': Math.max(made, this.norm) };
+    }
+    const accumulates = this.layout.accumulation > 1;
+    const late = end || moment === 'last layer backward' || accumulates;
+    return {
+      'reduce buffers': this.bucket + Math.max(0, copy - made - this.norm),
+      'unsharded gradients': made + this.norm,
+      gradients: this.own * ((late ? 1 : 0) + (accumulates ? 1 : 0))
+    };
   }
 
   private gathered(moment: string): Parts {
@@ -155,13 +185,15 @@ export class ZeroStep {
       return {};
     }
     const whole = total(this.layout, tensor => (this.persistent(tensor) ? 0 : numel(tensor)));
+    const table = this.layout.embedding?.tensors ?? [];
+    const idle = sum(table.map(tensor => (tensor.trained || this.persistent(tensor) ? 0 : numel(tensor))));
     const tensors = tensorsOf(this.layout);
     const module = Math.max(...tensors.map(numel));
     const prefetch = Math.min(Math.floor((9 * this.hidden * this.hidden) / 10), LIVE);
     const kept = moment === 'backward end' ? 0 : REUSE / 2;
     return {
-      'unsharded parameters': this.size * Math.min(whole, kept + module + prefetch),
-      'gather buffers': this.size * Math.min(prefetch, whole)
+      'unsharded parameters': this.size * Math.min(whole - idle, kept + module + prefetch),
+      'gather buffers': this.size * Math.min(prefetch, whole - idle)
     };
   }
 

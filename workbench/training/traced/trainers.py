@@ -80,6 +80,7 @@ class TrainerLoop:
             self.trainer.maybe_activation_offload_context = get_act_offloading_ctx_manager(self.model)
         if plan.sharding != "none":
             self.base = spread(self.trainer, plan, self.base, recorder)
+            self.loaded = self.loaded if plan.sharding == "ddp" else []  # whole weights are gone once they are cut
 
     def _adapter_values(self) -> dict[str, Any]:
         task = "SEQ_CLS" if self.plan.method == "reward" else "CAUSAL_LM"
@@ -108,7 +109,10 @@ class TrainerLoop:
 
     def run(self, recorder: Recorder) -> None:
         """Two optimiser steps."""
-        log_loading(recorder, self.plan, self.loaded)
+        if self.plan.sharding == "fsdp":
+            recorder.notes.append("loading is no part of a trace of FSDP2, whose units come to the device one by one")
+        else:
+            log_loading(recorder, self.plan, self.loaded)
         see_model(recorder, self.model, self.base)
         reference = getattr(self.trainer, "ref_model", None)
         if reference is not None:
