@@ -80,10 +80,15 @@ def test_what_is_not_traced_is_said():
         plan(batches=[[1]])
 
 
+def at_setup(trace):
+    """Parts when all is on the device and no step has run."""
+    return next(moment.parts for moment in trace.moments if moment.phase == "setup")
+
+
 @pytest.mark.training
 def test_statics_are_those_of_the_real_objects():
     found = trace_plan(plan(Recipe(per_device_train_batch_size=2, r=8)))
-    parts = found.moments[0].parts
+    parts = at_setup(found)
     architecture = of_model("tiny-llama")
     adapter = 4 * architecture.adapter_parameters(AnalyticSettings(rank=8))
     sizes = [size for key, (size, *_) in enumerate(found.made, 1) if found.named.get(key) == "adapter"]
@@ -151,7 +156,7 @@ def test_adapters_whose_making_reads_weights_are_traced(peft_type, fields, note)
     if peft_type == "LORA":
         assert trained == 4 * layers * 2 * 4 * (hidden + hidden)
     assert found.live > 0
-    assert "adapter" in found.moments[0].parts
+    assert "adapter" in at_setup(found)
     assert note in " ".join(found.notes)
     assert set(found.notes) <= set(assumptions_of(found))
 
@@ -243,7 +248,7 @@ def test_optimisers_differ_as_their_states_do():
 def test_quantised_weights_are_the_size_bitsandbytes_makes_them():
     pytest.importorskip("bitsandbytes")
     architecture = of_model("tiny-llama")
-    four, eight = (trace_plan(plan(quantisation=kind)).moments[0].parts["weights"] for kind in ("nf4", "int8"))
+    four, eight = (at_setup(trace_plan(plan(quantisation=kind)))["weights"] for kind in ("nf4", "int8"))
     rest = 2 * (architecture.total - architecture.linear_parameters)
     blocks = architecture.linear_parameters / 64
     assert four == pytest.approx(rest + architecture.linear_parameters / 2 + blocks, rel=0.05)

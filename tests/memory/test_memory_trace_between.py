@@ -116,3 +116,30 @@ def test_prompts_of_a_launch_are_options_of_its_estimate():
     with pytest.raises(TemplateError):
         bound.estimate(samples=wrong)
     assert prediction(bound, wrong) == prediction(bound)  # a run whose prompt fails goes on without it
+
+
+@pytest.mark.training
+def test_a_compiled_step_is_traced_plain_and_says_so():
+    from workbench.api.memory import estimate_recipe
+    from workbench.memory.trainer_yaml import read_trainer
+    from workbench.recipes import Recipe
+
+    recipe, arguments = Recipe(model="tiny-llama"), {"torch_compile": True}
+    made = [estimate_recipe(recipe, 64, method=method, arguments=arguments) for method in ("trace", "analytic")]
+    made.append(estimate_recipe(recipe, 64, method="trace"))
+    said = [any("torch.compile" in sentence for sentence in one.assumptions) for one in made]
+    assert said == [True, True, False]
+    assert made[0].trace.live == made[2].trace.live
+    read = read_trainer({"model_name_or_path": "tiny-llama", "torch_compile": True, "use_peft": True})
+    assert [note for note in read.assumptions if "torch" in note] == [made[0].assumptions[-1]]
+
+
+@pytest.mark.training
+def test_a_family_that_trl_does_not_run_says_so_and_is_traced_without_its_head(monkeypatch):
+    from workbench.errors import RunError
+
+    config = {**real_steps.CONFIG, "model_type": "granitemoe", "num_local_experts": 2, "num_experts_per_tok": 1}
+    monkeypatch.setattr(real_steps, "CONFIG", config)
+    with pytest.raises(RunError, match=r"does not run this model.*num_experts.*loop='transformers'.*WB814"):
+        traced("sft", False)
+    assert traced("sft", False, loop="transformers").live > 0

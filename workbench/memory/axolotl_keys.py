@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from workbench.memory.plan import COMPILED
+
 READ = frozenset(
     """base_model revision_of_model trust_remote_code adapter load_in_4bit load_in_8bit sequence_len micro_batch_size
     batch_size gradient_accumulation_steps lora_r lora_alpha lora_dropout lora_target_modules lora_target_linear
@@ -79,7 +81,7 @@ CHANGING: Mapping[str, str] = {
     "tensor_parallel_size": "weights and activations are split over GPUs: less than shown",
     "tiled_mlp": "the MLP runs in tiles: less than shown",
     "tokens": "new tokens add rows to the embedding",
-    "torch_compile": "compiled kernels keep other tensors",
+    "torch_compile": COMPILED,
     "unfrozen_parameters": "only some parameters train: less than shown",
     "use_eaft": "another loss",
     "use_kernels": "other kernels",

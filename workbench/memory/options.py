@@ -18,7 +18,7 @@ from workbench.errors import RecipeError
 from workbench.memory.between import ARGUMENTS, SHARED, between_steps
 from workbench.memory.kernels import WORDS, check_kernels, fused_of, said_kernels
 from workbench.memory.online import Online
-from workbench.memory.plan import ATTENTIONS, METHODS, Plan, check_counts, with_options
+from workbench.memory.plan import ATTENTIONS, COMPILED, METHODS, Plan, check_counts, with_options
 from workbench.memory.settings import AnalyticSettings, BatchShape, Runtime
 from workbench.memory.sharded import sharding_of
 from workbench.memory.sharding_packed import STORAGES
@@ -130,8 +130,9 @@ def settings_of(
     left = {name: options[name] for name in sorted(set(options) - _IN_FORMULA - {"adapter", *SPREAD})}
     arguments: Mapping[str, Any] = options.get("arguments") or {}
     left |= {name: arguments[name] for name in sorted(set(arguments) - ARGUMENTS)}
+    compiled = [COMPILED] if left.pop("torch_compile", False) else []
     unused = [f"the formula does not use {name}={value!r}; --method trace does" for name, value in left.items()]
-    return settings, [*kernel_notes(settings), *_generated(settings), *unused]
+    return settings, [*kernel_notes(settings), *_generated(settings), *compiled, *unused]
 
 
 def _generated(settings: AnalyticSettings) -> list[str]:

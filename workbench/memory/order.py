@@ -25,7 +25,8 @@ from workbench.memory.trace import Trace
 ANCHORS = 6
 """Lengths that are traced, spread evenly from the shortest to the longest."""
 STEPS = 64
-"""Steps that are replayed at most: those with a new longest batch, and the others spread evenly."""
+"""Steps that are replayed at most: those with a new longest batch, and the others spread evenly. A step of 1 to 8
+billion parameters takes some 60 ms (docs/memory.md), so that an epoch of thousands would take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ class Order:
             "live_bytes": self.peak_live,
             "worst": asdict(self.worst),
             "steps": [asdict(step) for step in self.steps],
+            "replayed": len(self.steps),
             "left_out": self.left_out,
         }
 

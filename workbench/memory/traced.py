@@ -6,7 +6,7 @@ from workbench.memory.alloc_conf import Settings
 from workbench.memory.analytic import CUDA_CONTEXT
 from workbench.memory.figures import Estimate, Interval, Part, Peak
 from workbench.memory.order import Order
-from workbench.memory.plan import Plan
+from workbench.memory.plan import COMPILED, Plan
 from workbench.memory.sharding import NCCL
 from workbench.memory.sharding_fsdp import GATHER, REDUCE
 from workbench.memory.trace import Moment, Trace
@@ -78,7 +78,7 @@ def assumptions_of(trace: Trace) -> list[str]:
         found += [
             "two cuBLAS workspaces of 8.125 MiB (32 MiB each on Hopper)",
             f"driver context {CUDA_CONTEXT}, not measured here",
-            f"one device of {plan.world}; no torch.compile" if plan.world > 1 else "one device; no torch.compile",
+            f"one device of {plan.world}" if plan.world > 1 else "one device",
         ]
     return [*found, *_between(plan)]
 
@@ -98,4 +98,4 @@ def _between(plan: Plan) -> list[str]:
         )
     else:
         found.append("no samples while training (samples)")
-    return found
+    return [*found, COMPILED] if plan.arguments.get("torch_compile") else found

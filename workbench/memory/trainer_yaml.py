@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from workbench.errors import RecipeError
 from workbench.memory.axolotl import Notes, Reading, deepspeed_of
+from workbench.memory.plan import COMPILED
 
 LLAMA_FACTORY = ("finetuning_type", "stage", "cutoff_len", "lora_rank")
 TRL = (
@@ -47,7 +48,8 @@ QUIET_PREFIXES = tuple(
     """learning_rate lr_ warmup weight_decay max_grad_norm num_train max_steps seed data_seed logging_ save_ report_to
     output_dir overwrite_ plot_loss template dataset preprocessing_ dataloader_ ddp_timeout do_train do_eval eval_steps
     eval_strategy resume_ max_samples run_name hub_ push_to_hub val_size image_dir media_dir chat_template_path
-    packing_strategy assistant_only completion_only skip_prepare use_cpu cache_dir tf32 loss_type""".split()
+    torch_compile packing_strategy assistant_only completion_only skip_prepare use_cpu cache_dir tf32
+    loss_type""".split()
 )
 
 
@@ -87,6 +89,7 @@ def read_trainer(values: Mapping[str, Any], folder: Path | None = None) -> Readi
     if notes.has("deepspeed"):
         options |= deepspeed_of(notes)
     notes.notes.append(f"the longest row has {length} tokens, where rows are cut; --length or --lengths says better")
+    notes.notes += [COMPILED] if notes.has("torch_compile") else []
     for key in sorted(str(key) for key in values if notes.has(str(key))):
         if key not in READ and not key.startswith(QUIET_PREFIXES):
             shown = str(values[key])[:60]

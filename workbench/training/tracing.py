@@ -118,10 +118,25 @@ def _pump(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> N
     answers.put(None)
 
 
+FAILS_IN_TRL = (
+    "object has no attribute 'num_experts'",
+    "'MoeCausalLMOutputWithPast' object has no attribute 'last_hidden_state'",
+)
+"""Words of errors that TRL's head raises on real weights too: phimoe, granitemoe and llama4's text (trl 1.16,
+trainer/utils.py, add_fused_lm_head; seen on the CPU)."""
+
+
 def _error(found: dict[str, Any]) -> WorkbenchError:
     if "code" in found:
         maker = getattr(errors, found["kind"], RunError)
         return maker(found["error"], remedy=found["remedy"], code=found["code"])
+    if any(words in found["error"] for words in FAILS_IN_TRL):
+        return RunError(
+            f"TRL's trainer does not run this model, and a real run ends there too: {found['error']}"
+            f" ({found.get('place', 'no place')})",
+            remedy="transformers' own Trainer does: loop='transformers' traces it (sft), loop='plain' a bare loop.",
+            code="WB814",
+        )
     return RunError(
         f"The traced step failed: {found['error']} ({found.get('place', 'no place')})",
         remedy="Its code needs values that tensors without data do not have, or the real run would fail there too."

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def record(plan: Plan) -> Recorder:
             code="WB810",
         )
     kernels.check_traceable(plan)
+    plan = replace(plan, arguments={k: v for k, v in plan.arguments.items() if not k.startswith("torch_compile")})
     recorder = _recorder(plan)
     model = models.of_plan(plan, recorder.notes)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
