@@ -125,3 +125,20 @@ def test_arguments_that_the_formula_does_not_use_are_said():
     made = estimate_recipe(Recipe(model=LLAMA), 512, task="grpo", arguments={"beta": 0.1, "top_entropy_quantile": 0.2})
     assert any("top_entropy_quantile=0.2" in note for note in made.assumptions)
     assert not any("beta" in note for note in made.assumptions)
+
+
+def test_what_makes_it_fit_names_what_only_these_methods_have():
+    recipe = Recipe(model=LLAMA, adapter="none", per_device_train_batch_size=8, gradient_checkpointing=True)
+    arguments = {"beta": 0.04, "steps_per_generation": 16, "num_generations": 8}
+    made = estimate_recipe(recipe, 2048, task="grpo", arguments=arguments, prompt=1792)
+    found = {remedy.name: remedy for remedy in made.remedies().all}
+    changed = {**arguments, "steps_per_generation": 1}
+    assert found["answers"].code == f"recipe.estimate(arguments={_ordered(changed)!r})"
+    assert found["no reference"].code == f"recipe.estimate(arguments={_ordered({**arguments, 'beta': 0.0})!r})"
+    fewer = estimate_recipe(recipe, 2048, task="grpo", arguments=changed, prompt=1792)
+    assert found["answers"].live == fewer.live_bytes < made.live_bytes
+    assert "answers" not in {remedy.name for remedy in estimate_recipe(recipe, 2048).remedies().all}
+
+
+def _ordered(arguments):
+    return {name: arguments[name] for name in ("num_generations", "steps_per_generation", "beta")}

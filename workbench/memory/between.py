@@ -50,6 +50,7 @@ def between_steps(options: Mapping[str, Any], rows: int, world: int = 1) -> dict
         **found,
         "prompt": _count(options, "prompt"),
         "steps_per_generation": steps,
+        "num_generations": _count(arguments, "num_generations"),
         "num_iterations": _count(arguments, "num_iterations") or 1,
         "beta": _number(arguments.get("beta"), "beta"),
         "precomputed": bool(arguments.get("precompute_ref_log_probs")),

@@ -9,13 +9,35 @@ their configs' defaults.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.memory.settings import AnalyticSettings
 
 BETA = {"grpo": 0.0, "rloo": 0.05}
 """Weight of the reference's log probabilities where nobody said."""
+
+
+LARGEST_GROUP, SMALLEST_GROUP = 8, 2
+"""Answers a prompt: TRL's default, and the fewest that can be compared."""
+
+
+def group_of(said: int, at_once: int) -> int:
+    """Answers a prompt where so many are generated at once: no more than was said, dividing them; 0 where none does."""
+    most = said or LARGEST_GROUP
+    return next((size for size in range(most, SMALLEST_GROUP - 1, -1) if at_once % size == 0), 0)
+
+
+def say_arguments(settings: AnalyticSettings) -> dict[str, Any]:
+    """`arguments` of an estimate that say what the settings know of TRL's config."""
+    said = {
+        "num_generations": settings.num_generations or None,
+        "steps_per_generation": settings.steps_per_generation or None,
+        "num_iterations": settings.num_iterations if settings.num_iterations > 1 else None,
+        "beta": settings.beta,
+        "precompute_ref_log_probs": settings.precomputed or None,
+    }
+    return {"arguments": {name: value for name, value in said.items() if value is not None}}
 
 
 @dataclass(frozen=True, slots=True)

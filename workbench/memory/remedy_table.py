@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.adapters import Adapter
 from workbench.memory.figures import Word
+from workbench.memory.online import Online, group_of, say_arguments
 from workbench.memory.search import Rows, edge
 from workbench.memory.settings import AnalyticSettings
 from workbench.memory.sharding_packed import cuttable
@@ -84,9 +85,31 @@ def _smaller_batch(run: Run, word: Callable[[Run], Word | None]) -> Run | None:
         return None
 
     def at(size: int) -> Run:
-        return run.with_({"batch": size}, accumulation=run.settings.accumulation * (batch // size))
+        times, settings = batch // size, run.settings
+        # as many answers are generated at once as before
+        steps = settings.steps_per_generation * times
+        return run.with_({"batch": size}, accumulation=settings.accumulation * times, steps_per_generation=steps)
 
     return next((made for made in map(at, smaller) if word(made) == "fits"), at(smaller[-1]))
+
+
+def _has_engine(run: Run) -> bool:
+    return run.settings.online and run.settings.generator == "vllm"
+
+
+def _fewer_answers(run: Run, word: Callable[[Run], Word | None]) -> Run | None:
+    """The largest divisor of the micro batches whose answers are generated at once that fits, else the smallest."""
+    settings = run.settings
+    if not settings.online or _has_engine(run):
+        return None
+    now, made = settings.steps_per_generation or settings.accumulation, None
+    for steps in (size for size in range(now - 1, 0, -1) if now % size == 0):
+        answers = group_of(settings.num_generations, settings.rows * steps * settings.world)
+        if answers:
+            made = run.with_(steps_per_generation=steps, num_generations=answers)
+            if word(made) == "fits":
+                return made
+    return made
 
 
 def _shorter(run: Run, word: Callable[[Run], Word | None]) -> Run | None:
@@ -204,6 +227,20 @@ TABLE: tuple[Change, ...] = (
         _if(lambda run: run.settings.optim in (*_LARGE_STATE, *_EIGHT_BIT[:2]), optim="paged_adamw_8bit"),
     ),
     Change(
+        "engine sleeps",
+        _words("vLLM sleeps while TRL trains"),
+        _words("the engine's weights are moved back and forth"),
+        _ask(vllm_sleeps=True),
+        _if(lambda run: _has_engine(run) and not run.settings.vllm_sleeps, vllm_sleeps=True),
+    ),
+    Change(
+        "reference before",
+        _words("Reference log probabilities computed before"),
+        _words("one pass over the data before training"),
+        lambda run: Said({}, say_arguments(run.settings)),
+        _if(lambda run: run.settings.method == "dpo" and not run.settings.precomputed, precomputed=True),
+    ),
+    Change(
         "bfloat16",
         _words("Frozen weights in bfloat16"),
         _words("rounds the frozen weights; needs a card with bfloat16"),
@@ -219,9 +256,16 @@ TABLE: tuple[Change, ...] = (
                 "per_device_train_batch_size": run.rows.batch,
                 "gradient_accumulation_steps": run.settings.accumulation,
             },
-            {},
+            say_arguments(run.settings) if run.settings.steps_per_generation else {},
         ),
         _smaller_batch,
+    ),
+    Change(
+        "answers",
+        lambda run: f"{Online.of(run.settings).rows} answers at once",
+        _words("answers come in smaller batches; groups may get smaller"),
+        lambda run: Said({}, say_arguments(run.settings)),
+        _fewer_answers,
     ),
     Change(
         "quantisation",
@@ -243,6 +287,13 @@ TABLE: tuple[Change, ...] = (
         _words("trains an adapter, not the model"),
         _set(adapter="lora"),
         _lora,
+    ),
+    Change(
+        "no reference",
+        _words("No reference model (beta 0)"),
+        _words("nothing holds the model near its start"),
+        lambda run: Said({}, say_arguments(run.settings)),
+        _if(lambda run: run.settings.online and run.settings.refers, beta=0.0),
     ),
     Change(
         "length",

@@ -151,6 +151,7 @@ class AnalyticSettings:
         samples: Prompts that are answered between steps, one at a time, of `sample_prompt` tokens with
             `sample_tokens` for the answer; 0 is none.
         precomputed: Whether the reference's log probabilities were computed before (DPO's precompute_ref_log_probs).
+        num_generations: Answers a prompt, which divide what is generated at once; 0 is TRL's choice.
         packed_row: Tokens of a row of a packed batch, whose rows arrive as one; 0 where rows are not packed.
     """
 
@@ -199,6 +200,7 @@ class AnalyticSettings:
     sample_tokens: int = 64
     precomputed: bool = False
     packed_row: int = 0
+    num_generations: int = 0
 
     @classmethod
     def of(cls, recipe: Recipe, batch: BatchShape, runtime: Runtime | None = None, **changes: Any) -> AnalyticSettings:

@@ -58,6 +58,8 @@ export function momentWord(name: string, trans: Trans): string {
     sample: trans.__('sample'),
     evaluation: trans.__('evaluation'),
     forward: trans.__('forward'),
+    generate: trans.__('generate'),
+    score: trans.__('score'),
     'loss backward': trans.__('loss'),
     'first layer backward': trans.__('backward'),
     'backward end': trans.__('end of backward'),
@@ -94,6 +96,11 @@ export function remedyWord(remedy: Remedy, trans: Trans): string {
     bfloat16: () => trans.__('Frozen weights in bfloat16'),
     adapter: () => trans.__('LoRA instead of all weights'),
     attention: () => trans.__('Flash attention'),
+    answers: () =>
+      trans.__('%1 answers at once', formatNumber(choice.batch * (choice.stepsPerGeneration || choice.accumulation))),
+    'engine sleeps': () => trans.__('vLLM sleeps while TRL trains'),
+    'reference before': () => trans.__('Reference log probabilities computed before'),
+    'no reference': () => trans.__('No reference model'),
     shards: () => trans.__('FSDP over %1 GPUs', formatNumber(choice.world))
   };
   return words[remedy.name]();
@@ -113,6 +120,10 @@ export function costWord(remedy: Remedy, cut: number | null, trans: Trans): stri
     bfloat16: () => trans.__('rounds the frozen weights'),
     adapter: () => trans.__('only the adapter trains'),
     attention: () => trans.__('same result, needs flash-attn'),
+    answers: () => trans.__('smaller batches of answers, groups may get smaller'),
+    'engine sleeps': () => trans.__('its weights move back and forth'),
+    'reference before': () => trans.__('one pass over the data before'),
+    'no reference': () => trans.__('nothing holds the model near its start'),
     shards: () => trans.__('each has a batch of its own')
   };
   return words[remedy.name]();

@@ -32,6 +32,14 @@ export interface FitChoice {
   /** Type that 4-bit weights are packed into, and the floating one with which FSDP2 would cut them. */
   readonly storage: string;
   readonly floating: string;
+  /** Micro batches whose answers are generated at once, 0 for all of a step, and answers a prompt, 0 for TRL's. */
+  readonly stepsPerGeneration: number;
+  readonly numGenerations: number;
+  readonly numIterations: number;
+  /** Weight of the reference; null is TRL's. */
+  readonly beta: number | null;
+  readonly precomputed: boolean;
+  readonly engineSleeps: boolean;
   /** The adapter as the recipe says it. */
   readonly recipe: RecipeAdapter;
 }
@@ -54,6 +62,12 @@ export function choiceOf(tried: FitTried): FitChoice {
     sharding: settings.sharding ?? 'none',
     storage: settings.bnb_4bit_quant_storage ?? 'uint8',
     floating: settings.autocast || settings.weight_bytes === 2 ? 'bfloat16' : 'float32',
+    stepsPerGeneration: settings.steps_per_generation ?? 0,
+    numGenerations: settings.num_generations ?? 0,
+    numIterations: settings.num_iterations ?? 1,
+    beta: settings.beta ?? null,
+    precomputed: settings.precomputed ?? false,
+    engineSleeps: settings.vllm_sleeps ?? false,
     recipe: recipeAdapter(tried)
   };
 }
@@ -100,6 +114,11 @@ export function settingsOf(choice: FitChoice, tried: FitTried): Settings {
     weight_bytes: choice.weightBytes,
     world: choice.world,
     sharding: choice.sharding,
+    steps_per_generation: choice.stepsPerGeneration,
+    num_generations: choice.numGenerations,
+    beta: choice.beta,
+    precomputed: choice.precomputed,
+    vllm_sleeps: choice.engineSleeps,
     bnb_4bit_quant_storage: storageOf(choice, choiceOf(tried)),
     offload: choice.sharding === before.sharding ? (before.offload ?? 'none') : 'none',
     autocast: before.autocast || choice.precision === 'bfloat16'
@@ -128,12 +147,28 @@ export function changedFields(before: FitChoice, after: FitChoice): Fields {
   return [...adapterFields(before, after), ...others];
 }
 
+/** What a choice knows of TRL's config, as Python. */
+function argumentsOf(choice: FitChoice): string {
+  const { beta } = choice;
+  const said: readonly (readonly [string, string | null])[] = [
+    ['num_generations', choice.numGenerations ? String(choice.numGenerations) : null],
+    ['steps_per_generation', choice.stepsPerGeneration ? String(choice.stepsPerGeneration) : null],
+    ['num_iterations', choice.numIterations > 1 ? String(choice.numIterations) : null],
+    ['beta', beta === null ? null : Number.isInteger(beta) ? beta.toFixed(1) : String(beta)],
+    ['precompute_ref_log_probs', choice.precomputed ? 'True' : null]
+  ];
+  const found = said.flatMap(([name, value]) => (value === null ? [] : [`${quoted(name)}: ${value}`]));
+  return `{${found.join(', ')}}`;
+}
+
 /** Arguments of `estimate` that a choice changes: what a recipe does not have. */
 export function changedArguments(before: FitChoice, after: FitChoice): Fields {
   const fields: readonly (readonly [string, string | number, string | number, string])[] = [
     ['attention', before.attention, after.attention, quoted(after.attention)],
     ['world', before.world, after.world, String(after.world)],
     ['sharding', before.sharding, after.sharding, quoted(after.sharding)],
+    ['arguments', argumentsOf(before), argumentsOf(after), argumentsOf(after)],
+    ['vllm_sleeps', python(before.engineSleeps), python(after.engineSleeps), python(after.engineSleeps)],
     ['bnb_4bit_quant_storage', before.storage, storageOf(after, before), quoted(storageOf(after, before))]
   ];
   return fields.filter(([, old, value]) => old !== value).map(([name, , , code]) => [name, code]);

@@ -18,6 +18,19 @@ export interface Online {
   readonly between: boolean;
 }
 
+const LARGEST_GROUP = 8;
+const SMALLEST_GROUP = 2;
+
+/** Answers a prompt where so many are generated at once, dividing them; 0 where no number does. */
+export function groupOf(said: number, atOnce: number): number {
+  for (let size = said || LARGEST_GROUP; size >= SMALLEST_GROUP; size -= 1) {
+    if (atOnce % size === 0) {
+      return size;
+    }
+  }
+  return 0;
+}
+
 /** Whether the method generates its answers. */
 export function isOnline({ method }: Settings): boolean {
   return method in BETA;

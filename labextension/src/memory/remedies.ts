@@ -6,6 +6,7 @@ import type { FitTried } from '../wire/fit';
 import { lengthOf } from './fitChoice';
 import type { FitChoice } from './fitChoice';
 import type { Estimator } from './fitEstimate';
+import { groupOf, isOnline, refers } from './online';
 import { shownBytes, verdictOf } from './fitModel';
 import type { Breakdown, FitWord } from './fitModel';
 
@@ -15,11 +16,15 @@ export type RemedyName =
   | 'fused optimizer'
   | 'optimizer'
   | 'paged optimizer'
+  | 'engine sleeps'
+  | 'reference before'
   | 'bfloat16'
   | 'batch'
+  | 'answers'
   | 'quantisation'
   | 'rank'
   | 'adapter'
+  | 'no reference'
   | 'length'
   | 'shards';
 
@@ -104,7 +109,31 @@ const smallerBatch: Change = ({ now, word }) => {
   let last: FitChoice | null = null;
   for (let batch = now.batch - 1; batch > 0; batch -= 1) {
     if (now.batch % batch === 0) {
-      last = { ...now, batch, accumulation: now.accumulation * (now.batch / batch) };
+      const times = now.batch / batch;
+      const stepsPerGeneration = now.stepsPerGeneration * times;
+      last = { ...now, batch, accumulation: now.accumulation * times, stepsPerGeneration };
+      if (word(last) === 'fits') {
+        return last;
+      }
+    }
+  }
+  return last;
+};
+
+const hasEngine = ({ settings }: FitTried): boolean => isOnline(settings) && settings.generator === 'vllm';
+
+/** The largest divisor of the micro batches whose answers are generated at once that fits, else the smallest. */
+const fewerAnswers: Change = ({ now, tried, word }) => {
+  if (!isOnline(tried.settings) || hasEngine(tried)) {
+    return null;
+  }
+  const before = now.stepsPerGeneration || now.accumulation;
+  const rows = tried.packed ? 1 : now.batch;
+  let last: FitChoice | null = null;
+  for (let steps = before - 1; steps > 0; steps -= 1) {
+    const answers = before % steps === 0 ? groupOf(now.numGenerations, rows * steps * now.world) : 0;
+    if (answers) {
+      last = { ...now, stepsPerGeneration: steps, numGenerations: answers };
       if (word(last) === 'fits') {
         return last;
       }
@@ -147,6 +176,11 @@ const TABLE: readonly (readonly [RemedyName, Change])[] = [
   ['fused optimizer', when(now => now.optim === 'adamw_torch', { optim: 'adamw_torch_fused' })],
   ['optimizer', when(now => LARGE_STATE.includes(now.optim), { optim: 'adamw_8bit' })],
   ['paged optimizer', when(now => [...LARGE_STATE, ...EIGHT_BIT].includes(now.optim), { optim: 'paged_adamw_8bit' })],
+  ['engine sleeps', when((now, tried) => hasEngine(tried) && !now.engineSleeps, { engineSleeps: true })],
+  [
+    'reference before',
+    when((now, tried) => tried.settings.method === 'dpo' && !now.precomputed, { precomputed: true })
+  ],
   [
     'bfloat16',
     when((now, tried) => now.weightBytes === 4 && now.adapter !== 'none' && tried.settings.device !== 'cpu', {
@@ -155,6 +189,7 @@ const TABLE: readonly (readonly [RemedyName, Change])[] = [
     })
   ],
   ['batch', smallerBatch],
+  ['answers', fewerAnswers],
   ['quantisation', when(now => now.adapter !== 'none' && now.quantisation === 'none', { quantisation: 'nf4' })],
   ['rank', lowerRank],
   [
@@ -163,6 +198,10 @@ const TABLE: readonly (readonly [RemedyName, Change])[] = [
       now.adapter !== 'none'
         ? null
         : { ...now, adapter: 'lora', weightBytes: tried.settings.autocast ? 2 : now.weightBytes }
+  ],
+  [
+    'no reference',
+    when((now, tried) => isOnline(tried.settings) && refers({ ...tried.settings, beta: now.beta }), { beta: 0 })
   ],
   ['length', shorter]
 ];

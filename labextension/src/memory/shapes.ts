@@ -175,6 +175,8 @@ export interface Settings {
   readonly precomputed?: boolean;
   /** Tokens of a row of a packed batch, whose rows arrive as one; 0 where rows are not packed. */
   readonly packed_row?: number;
+  /** Answers a prompt; 0 is TRL's choice. */
+  readonly num_generations?: number;
 }
 
 /** One reason memory is used, with the formula its bytes follow from. */

@@ -59,6 +59,10 @@ const shared = (a: Heights, b: Heights): Heights => ({
   logits: Math.min(a.logits, b.logits)
 });
 
+/** Moments before a step and behind it, which have no part in its forward. */
+const BEFORE = ['loading', 'generate', 'score'];
+const AFTER = ['sample', 'evaluation'];
+
 interface Stretch {
   readonly name: string;
   readonly heights: Heights;
@@ -68,12 +72,17 @@ interface Stretch {
 /** The moments as stretches, loading only where it is the highest; a forward that fills up to the loss stands before the first that is as full. */
 function stretches(made: Breakdown): readonly Stretch[] {
   const within = made.peaks.filter(({ name }) => name !== LOADING || name === made.peak);
-  const all = within.map(peak => ({ name: peak.name, heights: heightsOf(peak), width: 1 }));
+  const found = within.map(peak => ({ name: peak.name, heights: heightsOf(peak), width: 1 }));
+  const all = [
+    ...found.filter(({ name }) => !AFTER.includes(name)),
+    ...found.filter(({ name }) => AFTER.includes(name))
+  ];
   const loss = all.find(stretch => stretch.name === LOSS);
   if (loss === undefined) {
     return all;
   }
-  const first = all.findIndex(stretch => 2 * stretch.heights.activations >= loss.heights.activations);
+  const isFull = (stretch: Stretch): boolean => 2 * stretch.heights.activations >= loss.heights.activations;
+  const first = all.findIndex(stretch => !BEFORE.includes(stretch.name) && isFull(stretch));
   const forward = { name: FORWARD, heights: { ...loss.heights, logits: 0, gradients: 0 }, width: 1.6 };
   return [...all.slice(0, first), forward, ...all.slice(first)];
 }
