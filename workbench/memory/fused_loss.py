@@ -21,8 +21,9 @@ def kernel_loss_part(step: Step, fused: Fused) -> Part:
     a, settings, tokens = step.architecture, step.settings, step.settings.tokens
     w, c = settings.rest_bytes, settings.compute_bytes
     rows = chunk_rows(kernel, tokens, a.vocab, a.hidden)
+    chunks = 2 if tokens > rows else 1  # the one before is still there while the next is made
     logits, formula = {
-        "liger": (c * (a.vocab + a.hidden) * rows, "c (V + H) chunk"),
+        "liger": (c * (chunks * a.vocab + a.hidden) * rows, f"c ({chunks} V + H) chunk"),
         "chunked": (4 * a.vocab * rows, "4 V chunk"),
         "cut": (8 * a.vocab + 12 * tokens, "8 V + 12 tokens"),
         "in place": (c * a.vocab * tokens, "c V tokens"),

@@ -21,8 +21,9 @@ export function kernelLossPart(step: Step, kernel: Exclude<LossKernel, ''>, norm
   const w = restBytes(settings);
   const c = computeBytes(settings);
   const rows = chunkRows(kernel, tokens, vocab, hidden);
+  const chunks = tokens > rows ? 2 : 1;
   const logits: Readonly<Record<Exclude<LossKernel, ''>, readonly [number, string]>> = {
-    liger: [c * (vocab + hidden) * rows, 'c (V + H) chunk'],
+    liger: [c * (chunks * vocab + hidden) * rows, `c (${chunks} V + H) chunk`],
     chunked: [4 * vocab * rows, '4 V chunk'],
     cut: [8 * vocab + 12 * tokens, '8 V + 12 tokens'],
     'in place': [c * vocab * tokens, 'c V tokens']

@@ -38,14 +38,18 @@ class ChunkedLoss(torch.autograd.Function):
         gradient = torch.zeros_like(hidden)
         summed = torch.zeros_like(weight) if weight.requires_grad else None
         losses = torch.zeros(tokens, dtype=torch.float32, device=hidden.device)
+        logits = None
         for start in range(0, tokens, rows):
             part = hidden[start : start + rows]
+            # Liger's chunk before is still there while this one is made; Unsloth's ended with its function
+            logits = logits if kernel == "liger" else None
             logits = torch.matmul(part, weight.t())
             second = torch.empty_like(logits) if kernel == "chunked" else None
             gradient[start : start + rows] = torch.matmul(logits, weight)
             if summed is not None:
                 _add(summed, logits, part)
-            del logits, second
+            del second
+        del logits
         loss = losses.sum()
         ctx.save_for_backward(gradient, summed)
         return loss
