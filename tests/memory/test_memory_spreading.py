@@ -71,6 +71,16 @@ def test_four_bit_weights_are_cut_inside_the_trace_by_their_storage(model):
     assert weights["uint8"] - weights["bfloat16"] == packed - packed // 8
 
 
+@pytest.mark.parametrize("options", [{}, {"task": "dpo"}], ids=["sft", "dpo with a reference model"])
+def test_the_closed_form_is_near_the_trace_of_a_rank(model, options):
+    recipe = Recipe(model=model, adapter="none", per_device_train_batch_size=2, optim="adamw_torch_fused")
+    traced, formula = (
+        estimate_recipe(recipe, 128, method=method, world=8, sharding="fsdp", **options)
+        for method in ("trace", "analytic")
+    )
+    assert formula.live_bytes == pytest.approx(traced.live_bytes, rel=0.03)
+
+
 def test_a_wrapper_that_fails_says_where_and_the_formula_spreads(model):
     recipe = Recipe(model=model, adapter="none", optim="adafactor", per_device_train_batch_size=2)
     made = estimate_recipe(recipe, 128, method="trace", world=8, sharding="fsdp")

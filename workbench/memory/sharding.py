@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from workbench.memory.figures import GIB, Estimate, Interval, Part, Peak
 from workbench.memory.settings import rounded
-from workbench.memory.sharding_fsdp import GATHER, REDUCE, UNSHARDED, WHOLE_GRADIENTS, FsdpStep, Parts
+from workbench.memory.sharding_fsdp import GATHER, REDUCE, REFERENCE, UNSHARDED, WHOLE_GRADIENTS, FsdpStep, Parts
 from workbench.memory.sharding_layout import ADAPTER, WEIGHTS, Layout, Tensor
 from workbench.memory.sharding_values import PINNED, Buckets, RankShare, Sharded, Sharding, pinned_block
 from workbench.memory.sharding_zero import MASTER, ZeroStep
@@ -67,8 +67,11 @@ def shard(base: Estimate, layout: Layout, sharding: Sharding) -> Sharded:
         return _replicated(base, layout, sharding)
     moving = {peak.name: {n: size for n, size in peak.parts.items() if n not in CUT} for peak in base.peaks}
     if sharding.strategy == "fsdp":
-        step = FsdpStep(layout, sharding, moving)
+        referred = any([parts.pop(REFERENCE, 0) for parts in moving.values()])
+        step = FsdpStep(layout, sharding, moving, referred)
         static, moments, host = _fsdp_static(layout, sharding), step.moments(), _fsdp_host(layout, sharding)
+        if referred and sharding.offload == "none":
+            static[REFERENCE] = static[WEIGHTS]
         _add_step(moments["optimizer step"], layout, sharding)
     else:
         zero = ZeroStep(layout, sharding, _buckets(layout, sharding), moving)

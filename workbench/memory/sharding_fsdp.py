@@ -31,6 +31,7 @@ UNSHARDED, GATHER, REDUCE, WHOLE_GRADIENTS = (
     "reduce buffers",
     "unsharded gradients",
 )
+REFERENCE = "reference model"
 UNSHARDED_MOMENTS = ("loss forward", "loss backward", "first layer backward", "backward end", "optimizer step")
 """Moments of the unsharded step that have a counterpart here; any other one, such as generation, is a forward pass."""
 
@@ -66,9 +67,13 @@ class FsdpStep:
         layout: The model's tensors.
         sharding: World, resharding, offload.
         moving: Moment of the unsharded step -> part -> bytes of what is not a parameter, gradient or state.
+        referred: Whether a second model scores the batch.
     """
 
-    def __init__(self, layout: Layout, sharding: Sharding, moving: Mapping[str, Mapping[str, int]]) -> None:
+    def __init__(
+        self, layout: Layout, sharding: Sharding, moving: Mapping[str, Mapping[str, int]], referred: bool = False
+    ) -> None:
+        self.referred = referred
         self.layout, self.sharding, self.moving = layout, sharding, moving
         self.world = sharding.shards
         self.tied = layout.embedding is None
@@ -83,6 +88,7 @@ class FsdpStep:
         return found | {
             "gather": _highest((self._first_gather(), self._last_gather())),
             "loss forward": self._loss_forward(),
+            **({"reference forward": self._reference_forward()} if self.referred else {}),
             "loss backward": self._loss_backward(),
             **({} if self.tied else {"tail reduce": self._tail_reduce()}),
             "first layer backward": _highest(self._layer(done, False, last) for done in upper for last in self._passes),
@@ -180,8 +186,17 @@ class FsdpStep:
             parts["loss"] = parts["loss"] * (8 + self.computed) // 12
         return parts
 
+    def _reference_forward(self) -> Parts:
+        """A reference model is one unit (trl 1.16, models/utils.py, prepare_fsdp): whole, and whole in its buffer."""
+        parts = self._loss_forward()
+        everything = sum(self._whole(unit) * unit.count for unit in self.layout.units)
+        parts[UNSHARDED] = parts.get(UNSHARDED, 0) + everything
+        return {**parts, GATHER: everything if self.world > 1 else 0}
+
     def _loss_backward(self) -> Parts:
-        added = Added(self._held(self.layout.tail, None), unsharded=self._waiting(None))
+        # seen in traces with TRL's fused head: the last layer is gathered ahead while the head runs backward
+        gather = 0 if self.layout.logits else self._buffer(self.layout.layer)
+        added = Added(self._held(self.layout.tail, None), gather, unsharded=self._waiting(None))
         return added.to(self._moving("loss backward"))
 
     def _layer(self, done: int, end: bool, last: bool) -> Parts:

@@ -13,7 +13,7 @@ import { adapterParameters } from './statics';
 import type { Estimate, Interval, Part, Peak, Settings, Shapes } from './shapes';
 import { computeBytes, restBytes, rounded, sum, trainedBytes, UnknownError, wholeLogits } from './shapes';
 import type { Moments, Parts } from './shardingFsdp';
-import { FsdpStep, stored } from './shardingFsdp';
+import { FsdpStep, stored, without } from './shardingFsdp';
 import type { Layout, Storage } from './shardingLayout';
 import { layoutOf, local, numel, total, trainedOf } from './shardingLayout';
 import { requireCuttable } from './shardingPacked';
@@ -120,7 +120,9 @@ export function evaluate(shapes: Shapes, settings: Settings): Estimate {
 function fsdp(layout: Layout, spread: Spread, moving: Moments): readonly [Parts, Moments] {
   const { world } = spread;
   const offloads = spread.offload === 'parameters';
-  const moments = new Map(new FsdpStep(layout, world, offloads, moving).moments());
+  const referred = [...moving.values()].some(parts => parts['reference model']);
+  const cut: Moments = new Map([...moving].map(([name, parts]) => [name, without(parts, 'reference model')]));
+  const moments = new Map(new FsdpStep(layout, world, offloads, cut, referred).moments());
   const weights = stored(layout, world, 'weights', offloads) + layout.quantState;
   if (offloads) {
     return [{ weights, adapter: 0 }, moments];
@@ -132,7 +134,8 @@ function fsdp(layout: Layout, spread: Spread, moving: Moments): readonly [Parts,
   const always = {
     weights,
     adapter: stored(layout, world, 'adapter', false),
-    optimizer: rounded(owned * (layout.stateBytes / Math.max(1, trained)))
+    optimizer: rounded(owned * (layout.stateBytes / Math.max(1, trained))),
+    'reference model': referred ? weights : 0
   };
   return [always, moments];
 }

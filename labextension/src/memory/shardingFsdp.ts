@@ -55,7 +55,8 @@ export class FsdpStep {
     private readonly layout: Layout,
     private readonly world: number,
     private readonly offloads: boolean,
-    private readonly moving: Moments
+    private readonly moving: Moments,
+    private readonly referred: boolean
   ) {
     this.tied = layout.embedding === null;
     this.computed = normOf(layout).computed;
@@ -75,6 +76,7 @@ export class FsdpStep {
       ...others.map(name => [name, this.forward(name)] as const),
       ['gather', highest([this.firstGather(), this.lastGather()])],
       ['loss forward', this.lossForward()],
+      ...(this.referred ? [['reference forward', this.referenceForward()] as const] : []),
       ['loss backward', this.lossBackward()],
       ...(this.tied ? [] : [['tail reduce', this.tailReduce()] as const]),
       ['first layer backward', tops(false)],
@@ -164,8 +166,22 @@ export class FsdpStep {
       : parts;
   }
 
+  private referenceForward(): Parts {
+    const parts = this.lossForward();
+    const everything = sum(unitsOf(this.layout).map(unit => this.whole(unit) * unit.count));
+    return {
+      ...parts,
+      'unsharded parameters': (parts['unsharded parameters'] ?? 0) + everything,
+      'gather buffers': this.world > 1 ? everything : 0
+    };
+  }
+
   private lossBackward(): Parts {
-    return this.with('loss backward', { whole: this.whole(this.layout.tail), unsharded: this.waiting(null) });
+    return this.with('loss backward', {
+      whole: this.whole(this.layout.tail),
+      gather: this.layout.logits ? 0 : this.buffer(this.layer),
+      unsharded: this.waiting(null)
+    });
   }
 
   private layerBackward(done: number, end: boolean, last: boolean): Parts {
