@@ -39,6 +39,11 @@ MODELS: dict[str, dict[str, Any]] = {
     "phi3 mini": decoder("phi3", 3072, 8192, (32, 32), vocab_size=32064),
     "smollm3 3B": decoder("smollm3", 2048, 11008, (16, 4), vocab_size=128256),
     "olmo2 1B": decoder("olmo2", 2048, 8192, (16, 16), vocab_size=100352),
+    "olmo3 7B": decoder("olmo3", 4096, 11008, (32, 32), vocab_size=100278),
+    "exaone4 1.2B": decoder(
+        "exaone4", 2048, 4096, (32, 8), head_dim=64, vocab_size=102400, tie_word_embeddings=True
+    ),
+    "starcoder2 3B": decoder("starcoder2", 3072, 12288, (24, 2), vocab_size=49152, use_bias=True),
     "granite 2B": decoder("granite", 2048, 8192, (32, 8), vocab_size=49155, tie_word_embeddings=True),
     "mixtral-like": decoder(
         "mixtral", 1024, 3584, (16, 4), vocab_size=32000, num_local_experts=8, num_experts_per_tok=2

@@ -32,6 +32,7 @@ CONFIGS = {
     "qwen3 biased": {"model_type": "qwen3", **WIDE, "attention_bias": True, "tie_word_embeddings": True},
     "gemma untied": {"model_type": "gemma", **WIDE, "tie_word_embeddings": False, "head_dim": 32},
     "granite biased": {"model_type": "granite", **WIDE, "attention_bias": True, "mlp_bias": True},
+    "starcoder2 without biases": {"model_type": "starcoder2", **WIDE, "use_bias": False},
     "smollm3 untied": {"model_type": "smollm3", **WIDE, "tie_word_embeddings": False},
     "mixtral": {"model_type": "mixtral", **WIDE, "num_local_experts": 4, "num_experts_per_tok": 2},
     "qwen2_moe": {

@@ -77,6 +77,7 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
         experts=experts,
         tower=rest,
         softcap=family.softcap,
+        gelu=family.gelu,
         vision=small,
         assumptions=(*assumptions, *_assumed(text, family, vision)),
         window=window,
@@ -220,6 +221,8 @@ def _expert_modules(
 
 
 def _mlp(family: Family, hidden: int, width: int) -> list[Wide]:
+    if family.layout == "plain":
+        return [("c_fc", hidden, width, "mlp input"), ("c_proj", width, hidden, "product")]
     if family.layout == "phi":
         return [("fc1", hidden, width, "mlp input"), ("fc2", width, hidden, "product")]
     if family.layout == "fused":
@@ -234,7 +237,8 @@ def _mlp(family: Family, hidden: int, width: int) -> list[Wide]:
 def _linear(item: Wide, copies: int, family: Family, text: Mapping[str, Any]) -> Linear:
     name, inputs, outputs, reads = item
     switch = family.attention_bias if reads.startswith("attention") else family.mlp_bias
-    bias = name in family.biases or bool(switch and text.get(switch))
+    biased = name in family.biases and text.get("use_bias") is not False
+    bias = biased or bool(switch and text.get(switch))
     renamed = any(name in words for words in family.expert_targets)  # PEFT reads the word as the experts' alone
     return Linear(name, inputs, outputs, bias, copies, reads, () if renamed else ("all-linear", name))
 

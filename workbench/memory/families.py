@@ -31,6 +31,7 @@ class Family:
         expert_targets: Words for PEFT that adapt the router, gate and up, and down; none where PEFT cannot.
         defaults: Values of fields that config.json may leave out.
         post_norm: As in `Architecture`.
+        gelu: As in `Architecture`.
     """
 
     layout: Literal["llama", "fused", "phi", "plain"] = "llama"
@@ -47,6 +48,7 @@ class Family:
     expert_targets: tuple[tuple[str, ...], ...] = ((), (), ())
     defaults: Mapping[str, int] = field(default_factory=dict[str, int])
     post_norm: bool = False
+    gelu: Literal["steps", "quick", "fused"] = "steps"
 
 
 QKV = ("q_proj", "k_proj", "v_proj")
@@ -76,6 +78,11 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "smollm3": Family(attention_bias="attention_bias", mlp_bias="mlp_bias", tied=True),
     "olmo2": Family(attention_bias="attention_bias", qk_norm="whole", post_norm=True),
+    "olmo3": Family(attention_bias="attention_bias", qk_norm="whole", post_norm=True),
+    "exaone4": Family(qk_norm="head", post_norm=True),
+    "starcoder2": Family(
+        layout="plain", biases=(*QKV, "o_proj", "c_fc", "c_proj"), norm="layer", tied=True, gelu="fused"
+    ),
     "granite": Family(attention_bias="attention_bias", mlp_bias="mlp_bias"),
     "seed_oss": Family(mlp_bias="mlp_bias", biases=QKV, defaults={"head_dim": 128}),
     "qwen2_vl": Family(biases=QKV),

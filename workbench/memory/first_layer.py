@@ -48,9 +48,10 @@ def unsaved(architecture: Architecture, settings: AnalyticSettings, attention: f
     if not reads:
         return 0, 0
     norm = (settings.rest_bytes if applied(architecture, settings).norms else 4) * architecture.hidden + 4
+    first = 0 if architecture.post_norm else norm
     if "attention input" in reads:
-        return norm, 0
-    before = norm + attention + _query_norms(architecture)
+        return first, 0
+    before = first + attention + _query_norms(architecture)
     if "attention output" in reads:
         return before, 1
     before += norm * max(0, architecture.norms - 1 - (architecture.norms == 4))

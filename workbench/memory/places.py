@@ -87,7 +87,7 @@ def _norms(a: Architecture) -> list[Place]:
     """Norms of the decoder."""
     start, scale = beginning(a), 2 if a.norm == "layer" else 1
     layers, stream = tuple(range(a.layers)), (a.hidden,) * scale
-    last = "final_layernorm" if a.norm == "layer" else "norm"
+    last = "final_layernorm" if a.norms == 1 else "norm"
     found = [Place(f"{start}{last}", "norm", (), None, stream)]
     found += [Place(f"{start}layers.{{}}.{name}", "norm", layers, None, stream) for name in NORMS[_norm_names(a)]]
     if a.qk_norm:
@@ -145,6 +145,6 @@ NORMS = {
 
 
 def _norm_names(a: Architecture) -> str:
-    if a.qk_norm == "whole":
+    if a.post_norm:
         return "behind"
     return {1: "one", 4: "four"}.get(a.norms, "two")

@@ -59,10 +59,11 @@ export function unsaved(
 ): readonly [token: number, pairs: number] {
   const reads = firstReads(settings, targets);
   const norm = terms.norm * shapes.hidden + 4;
+  const first = shapes.post_norm ? 0 : norm;
   if (!reads.length || reads.includes('attention input')) {
-    return [reads.length ? norm : 0, 0];
+    return [reads.length ? first : 0, 0];
   }
-  const before = norm + terms.attention + queryNorms(shapes);
+  const before = first + terms.attention + queryNorms(shapes);
   if (reads.includes('attention output')) {
     return [before, 1];
   }
