@@ -210,8 +210,8 @@ def test_an_engine_beside_the_trainer_holds_its_share_until_it_sleeps():
 def test_values_that_trl_refuses_together_are_said():
     with pytest.raises(RecipeError, match=r"divisible by num_generations.*WB810"):
         TRACER.ask(plan(method="grpo", arguments={"num_generations": 3}))
-    with pytest.raises(RecipeError, match=r"muon is not a valid.*WB810"):
-        TRACER.ask(plan(Recipe(optim="muon")))
+    with pytest.raises(RecipeError, match=r"needs a package.*apollo_torch.*WB812"):
+        TRACER.ask(plan(Recipe(optim="apollo_adamw")))
     with pytest.raises(RecipeError, match=r"Images of 'llama' are not traced.*WB810"):
         TRACER.ask(plan(images=1))
 

@@ -29,6 +29,10 @@ def answer(line: str) -> dict[str, Any]:
             found = record(Plan(**json.loads(line)))
     except WorkbenchError as error:
         return {"error": error.message, "remedy": error.remedy, "code": error.code, "kind": type(error).__name__}
+    except ImportError as error:  # of an optimiser or an adapter; the trainer's own is there
+        words = str(error).splitlines()[0][:300]
+        remedy = "Install it here too; the formula (method='analytic') needs no packages."
+        return {"error": f"The run needs a package: {words}", "remedy": remedy, "code": "WB812", "kind": "RecipeError"}
     except Exception as error:  # noqa: BLE001  # whatever a model's code raises becomes an answer
         words = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         return {"error": words, "place": _place(error), "trace": traceback.format_exc()[-3000:]}
