@@ -208,7 +208,7 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-ready."""
-        return asdict(self)
+        return {**asdict(self), "kernels": list(self.kernels)}
 
 
 COMPILED = (
