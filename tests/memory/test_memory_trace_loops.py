@@ -39,3 +39,16 @@ def test_a_packed_batch_of_two_rows_is_one_row_of_their_tokens(loss):
     formula = estimate_recipe(recipe, 96, loss=loss)
     assert two.trace.live == one.trace.live
     assert abs(formula.estimate.hard_minimum / two.trace.live - 1) < 0.03
+
+
+@pytest.mark.training
+def test_dora_over_4_bit_weights_is_traced():
+    """PEFT copies a layer to read its weight, which bitsandbytes' packed weights on `meta` refused."""
+    from workbench.memory.plan import Plan
+    from workbench.memory.presets import PRESETS
+    from workbench.training.tracing import trace_plan
+
+    config = {**PRESETS["meta-llama/Llama-3.2-1B"], "num_hidden_layers": 2, "hidden_size": 64, "vocab_size": 128}
+    made = Plan.of(Recipe(adapter="dora", quantisation="nf4", r=4), config, [[16, 16]])
+    found = trace_plan(made)
+    assert found.live > 0 and found.peak.parts["adapter"] > 0

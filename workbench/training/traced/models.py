@@ -182,6 +182,9 @@ def _nf4(linear: torch.nn.Linear, compute: torch.dtype, storage: torch.dtype) ->
             bnb_quantized=True,
             module=made,
         )
+    # DoRA reads a copy of the layer; bitsandbytes begins a weight's copy as an empty tensor of the host, into which no
+    # weight on `meta` fits. Nothing changes a packed weight, so that its copy may be itself.
+    made.weight.__deepcopy__ = lambda memo, weight=made.weight: weight
     made.quant_state, made.compute_type_is_set = state, True
     if linear.bias is not None:
         made.bias = linear.bias
