@@ -80,7 +80,7 @@ parity-axolotl: setup .axolotl/.installed  ## compare ids and labels with axolot
 	@touch $@
 
 fuzz: setup  ## property tests with many more examples
-	WORKBENCH_FUZZ=20 $(BIN)/python -m pytest tests/property tests/rows -m "not browser" $(PYTEST_ARGS)
+	WORKBENCH_FUZZ=20 $(BIN)/python -m pytest tests/property tests/rows tests/templates -m "not browser" $(PYTEST_ARGS)
 
 bench: setup  ## figures, printed as JSON
 	$(BIN)/python -m tests.benchmarks.run

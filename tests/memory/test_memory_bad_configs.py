@@ -13,8 +13,8 @@ from workbench.recipes import Recipe
 
 ODD = (None, -1, 0, 3, 1.5, "4096", "", True, [], [1, "a"], {}, {"a": 1}, 10**9, 10**30, float("nan"), float("inf"))
 FURTHER = (
-    "head_dim text_config vision_config quantization_config architectures sliding_window layer_types model_type "
-    "num_experts moe_intermediate_size mlp_only_layers decoder_sparse_step shared_expert_intermediate_size"
+    "dtype torch_dtype head_dim text_config vision_config quantization_config architectures sliding_window layer_types "
+    "model_type num_experts moe_intermediate_size mlp_only_layers decoder_sparse_step shared_expert_intermediate_size"
 ).split()
 VISION = {
     "model_type": "qwen2_5_vl",

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz_scale import examples
+from tests.fuzz_scale import examples, thorough
 from workbench.errors import DataError
 from workbench.rows.detect import examine, mixture
 from workbench.rows.files.load import open_source
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MEGABYTES = 200 if examples(1) > 1 else 20
+MEGABYTES = 200 if thorough() else 20
 GROWTH = {20: 25_000_000, 200: 60_000_000}[MEGABYTES]  # the rows as Python values take 35 and 350 million bytes
 
 

@@ -195,6 +195,14 @@ ADD = [
 ]
 
 
+def test_a_bfcl_function_without_a_list_around_it_keeps_its_place_in_the_row():
+    example, findings = convert({"question": QUESTION, "function": {"name": "f", "description": "d"}}, 0, "bfcl", {})
+    assert [finding.code for finding in findings] == []
+    (tool,) = example.prompt.tools
+    places = {run.origin.field for leaf in leaves(tool) for run in leaf.runs if run.origin.field}
+    assert places == {"function.name", "function.description"}
+
+
 def test_a_bfcl_question_without_an_answer_is_a_prompt_with_tools():
     example, findings = convert({"id": "x", "question": QUESTION, "function": ADD}, 0, "bfcl", {})
     assert findings == () and isinstance(example, PromptOnly)

@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from tests.fuzz_scale import thorough
 from tests.templates.conversations import our_templates, shared_templates, trl_templates
 from workbench.errors import TemplateError
 from workbench.templates import render as rendering
@@ -15,6 +16,7 @@ from workbench.templates.render import render
 from workbench.tracked import Tracked, join, track, track_tree
 from workbench.types import Conversation, Origin, Rendered, TemplateInfo
 
+ROWS = 36 if thorough() else 12
 ROLES = (
     ("user", "assistant"),
     ("system", "user", "assistant", "user", "assistant"),
@@ -125,8 +127,8 @@ def sweep(templates: dict[str, TemplateInfo], rows: int, seed: int) -> list[str]
 
 def test_layouts_give_the_tracked_renderings_of_trls_templates(monkeypatch):
     found = hits(monkeypatch)
-    assert sweep(trl_templates(), 36, seed=1) == []
-    assert len(found) > 300
+    assert sweep(trl_templates(), ROWS, seed=1) == []
+    assert len(found) > 8 * ROWS
 
 
 def test_layouts_give_the_tracked_renderings_of_our_templates(monkeypatch):
@@ -138,8 +140,8 @@ def test_layouts_give_the_tracked_renderings_of_our_templates(monkeypatch):
 @pytest.mark.shared
 def test_layouts_give_the_tracked_renderings_of_shared_templates(monkeypatch, shared):
     found = hits(monkeypatch)
-    assert sweep(shared_templates(shared), 36, seed=3) == []
-    assert len(found) > 300
+    assert sweep(shared_templates(shared), ROWS, seed=3) == []
+    assert len(found) > 8 * ROWS
 
 
 def template_of(source: str) -> TemplateInfo:

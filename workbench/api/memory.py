@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.api.asked import Answer, Asked, Device, Method, by_size, epoch_batches, lengths_of, scored_share
 from workbench.api.asked_samples import with_counted_samples
@@ -180,7 +180,8 @@ class MemoryEstimate(FitBar, WhatFits):
         except (ModelError, RecipeError):
             return None
         config = read_config(self.recipe.model)
-        config = {**config.get("text_config", {}), **config}
+        text: Any = config.get("text_config")
+        config = {**(cast("dict[str, Any]", text) if isinstance(text, dict) else {}), **config}
         return host_load(parameters, config.get("dtype") or config.get("torch_dtype"), loaded, quantised=quantised)
 
     def _over_ranks(self) -> dict[str, Any]:

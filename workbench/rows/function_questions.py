@@ -81,10 +81,7 @@ def _functions(row: Row, column: str, notes: RowFindings) -> tuple[Mapping[str, 
     if column not in row:
         notes.missing(column, row)
         return None
-    value = notes.parsed(row[column], column, "a list of functions")
-    if isinstance(value, Mapping):
-        value = [cast("Mapping[str, Any]", value)]
-    tools = read_tools(value, column, notes, tell=False)
+    tools = read_tools(notes.parsed(row[column], column, "a list of functions"), column, notes, tell=False, single=True)
     if not tools and not notes.failed:
         notes.error("WB523", f"`{column}` has no functions.", column, "Drop the row.")
     return tools

@@ -29,7 +29,7 @@ CALL_TAGS = ("<tool_call>", "</tool_call>")
 
 
 def read_tools(
-    value: object, column: str, notes: RowFindings, *, tell: bool = True
+    value: object, column: str, notes: RowFindings, *, tell: bool = True, single: bool = False
 ) -> tuple[Mapping[str, Any], ...] | None:
     """The tools column: a list of JSON schemas or the JSON text of one; None where the row has no tools.
 
@@ -38,12 +38,16 @@ def read_tools(
         column: Its name.
         notes: Takes the findings.
         tell: Whether to say that `dict` was read as `object`; no news where the whole type is written so.
+        single: Whether one schema may stand without a list around it.
     """
     if value is None or (isinstance(value, str) and not value):
         return None
     items = notes.parsed(value, column, "a list of tool schemas")
     if items is None:
         return None
+    alone = single and isinstance(items, Mapping)
+    if alone:
+        items = [items]
     if not is_list(items) or not all(isinstance(item, Mapping) for item in items):
         message = f"`{column}` must be a list of tool schemas, but is {kind_of(items)}."
         notes.error("WB522", message, column, "Write a list of objects with name, description and parameters.")
@@ -51,7 +55,8 @@ def read_tools(
     nulls = NullKeys(schema=True) if not isinstance(value, str) else None
     renamed: list[str] = []
     listed = cast("list[Mapping[str, Any]]", items)
-    tools = [_tool(item, f"{column}[{i}]", (nulls, renamed), notes) for i, item in enumerate(listed)]
+    places = [column] if alone else [f"{column}[{i}]" for i in range(len(listed))]
+    tools = [_tool(item, at, (nulls, renamed), notes) for item, at in zip(listed, places, strict=True)]
     if nulls:
         nulls.tell(column, notes)
     if renamed and tell:
