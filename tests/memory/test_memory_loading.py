@@ -1,5 +1,7 @@
 """Loading a model: order and size of what is quantised, formula against trace, and what stays in host memory."""
 
+import ctypes
+import gc
 import sys
 from pathlib import Path
 
@@ -61,6 +63,9 @@ def test_formula_and_trace_agree_on_loading(options, tmp_path):
 
 
 def resident():
+    """Bytes of this process that no file backs, after what earlier tests left free has gone back to the system."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     status = Path("/proc/self/status").read_text()
     return next(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
 
