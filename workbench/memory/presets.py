@@ -3,8 +3,9 @@
     PRESETS["meta-llama/Llama-3.2-1B"]["hidden_size"]  ->  2048
 
 Only fields that decide shapes are kept, in presets.json beside this file. Names that share shapes are listed together.
-Source: each repository's public config.json; `parameters` is the number of parameters that its page gives, which
-tests/memory/test_memory_architecture.py compares with the shapes.
+Written from what is published of each model, not read from the repositories: shapes are checked only by `parameters`,
+the published number of parameters as we know it, with which they agree to the unit. Fields without weights, such as
+sliding_window, are not checked. A model's own config.json, in its folder or in the hub's cache, is the better source.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _FOUND: list[dict[str, Any]] = json.loads(Path(__file__).with_suffix(".json").re
 PRESETS: Mapping[str, Mapping[str, object]] = {name: item["config"] for item in _FOUND for name in item["names"]}
 
 PUBLISHED: Mapping[str, int] = {item["names"][0]: item["parameters"] for item in _FOUND}
-"""Number of parameters that a model's page gives, by the first name of its shapes."""
+"""Published number of parameters, by the first name of its shapes."""
 
 
 def nearest(model: str) -> str:
